@@ -137,14 +137,18 @@ typedef struct qwen_stream_params {
     int32_t no_segmenter;  /* nonzero: the whole audio is one segment, untrimmed, at most max_audio_s long */
     float max_audio_s;     /* with no_segmenter only: seconds of room. Default 60 */
     int32_t max_tokens;    /* tokens per segment; 0: follows the segment's length, 64 + 20 a second */
-    int32_t token_events;  /* nonzero: a QWEN_EVENT_TEXT after every decoded token that changes the text */
+    int32_t token_events;  /* nonzero: a QWEN_EVENT_TEXT after every decoded token that changes the text of a finished segment */
+    int32_t partial_ms;    /* > 0: while a segment is being spoken it is decoded again for every so many ms of new speech, and in every
+                              pause, and a QWEN_EVENT_TEXT says what it holds so far. 0: only finished segments. 1000 is a good pace.
+                              The final text is the same for every value */
     const int32_t *cancel; /* NULL, or a flag that must outlive the stream; nonzero, set atomically by any thread, makes
                               the running step return QWEN_ERR_CANCELLED; looked at between the parts of a layer */
 } qwen_stream_params;
 
 QWEN_API qwen_stream_params qwen_stream_params_default(void);
 
-/* Opens a stream and makes every allocation it will need. params: NULL for the defaults. *out is NULL on failure. */
+/* Opens a stream and makes every allocation of the computation; later only the text of a segment takes and gives back a few kilobytes. params: NULL for the
+ * defaults. *out is NULL on failure. */
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_open(qwen_stream **out, const qwen_model *model,
                                                       const qwen_stream_params *params, qwen_error *err);
 
@@ -169,7 +173,7 @@ QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_finish(qwen_stream *stream, qwe
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_step(qwen_stream *stream, qwen_error *err);
 
 typedef enum qwen_event_kind {
-    QWEN_EVENT_TEXT = 1,   /* text of the segment being decoded, so far; never ends inside a character */
+    QWEN_EVENT_TEXT = 1,   /* text of the segment being spoken or decoded, so far; never ends inside a character */
     QWEN_EVENT_SEGMENT = 2 /* a segment is final */
 } qwen_event_kind;
 
@@ -192,6 +196,9 @@ typedef struct qwen_event {
     qwen_cut_reason cut;        /* SEGMENT only */
     const char *text;           /* UTF-8, NUL-terminated; valid until the next call on the stream */
     size_t text_bytes;          /* its length without the NUL (the text may hold a NUL itself) */
+    size_t stable_bytes;        /* so many bytes of it are settled: until the segment is final they stay and only grow; SEGMENT: all */
+    const char *separator;      /* what joins it to the texts before it: "" or " " (none where either side is Han,
+                                   Kana or Thai, or where one of them is empty); a literal */
     const char *language;       /* name as the model (or the caller) gave it, "" if none; same lifetime as text */
     uint64_t start_sample;      /* the decoded audio is [start_sample, end_sample) of all samples fed */
     uint64_t end_sample;
@@ -199,7 +206,10 @@ typedef struct qwen_event {
     uint32_t n_tokens;          /* tokens generated so far, the end token not counted */
 } qwen_event;
 
-/* Takes the oldest event. QWEN_OK: *ev is filled. QWEN_AGAIN: there is none. */
+/*
+ * Takes the waiting event. QWEN_OK: *ev is filled. QWEN_AGAIN: there is none. A text event not taken is replaced by the next one; a
+ * segment must be taken before the next step, which otherwise answers QWEN_ERR_STATE.
+ */
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_next(qwen_stream *stream, qwen_event *ev);
 
 /* What a stream did; times in seconds of wall clock spent in step. */
@@ -209,11 +219,27 @@ typedef struct qwen_stream_stats {
     uint64_t samples_clipped;  /* outside [-1, 1] */
     uint64_t samples_done;     /* every sample before this one has been dealt with */
     uint64_t segments;
-    uint64_t audio_tokens, prompt_tokens, text_tokens;
+    uint64_t audio_tokens, prompt_tokens, text_tokens; /* of finished segments */
+    uint64_t partials;         /* decodes of a segment that was still being spoken, finished ones */
+    uint64_t contradictions;   /* of these, how many disagreed with text that had been called settled */
+    uint64_t frames, chunks, windows, prompt_rows; /* work really done, partials included: feature rows, conv chunks of 1 s, encoder
+                                                      windows, decoder rows before the first new token */
+    uint64_t draft_offered, draft_accepted; /* tokens of earlier decodes verified in a batch, and kept */
     double mel_s, encode_s, prefill_s, decode_s;
 } qwen_stream_stats;
 
 QWEN_API qwen_stream_stats qwen_stream_describe(const qwen_stream *stream);
+
+/* ---- in one call ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Transcribes pcm [n] as a stream that is fed at once and finished would: the texts of the segments, joined by their
+ * separators. *text: NUL-terminated UTF-8, given back with qwen_text_free; NULL on failure.
+ */
+QWEN_API QWEN_MUST_CHECK qwen_status qwen_transcribe_audio(char **text, const qwen_model *model, const qwen_stream_params *params,
+                                                           const float *pcm, size_t n, qwen_error *err);
+
+QWEN_API void qwen_text_free(char *text); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 /*
  * qwen_asr_config.h - config.json -> validated sizes. Rank 3.
  *
- * Both layouts (SPEC 12.1 and 12.2). After qwen_config_open succeeded every size is positive, bounded, and consistent with the others.
+ * Both layouts (MODEL.md, "Files"). After qwen_config_open succeeded every size is positive, bounded, and consistent with the others.
  * A missing size or RoPE key is an error, never a default.
  */
 #ifndef QWEN_ASR_CONFIG_H
@@ -44,7 +44,7 @@ typedef struct qwen_config {
 /* Reads and checks dir/config.json (and the feature extractor's settings in preprocessor_config.json / processor_config.json, if there). */
 qwen_status qwen_config_open(qwen_config *out, const char *dir, qwen_error *err);
 
-/* Encoder rows of a clip of T frames: 13 per 100 frames plus out(T mod 100). SPEC 4.1. */
+/* Encoder rows of a clip of T frames: 13 per 100 frames plus out(T mod 100). MODEL.md, "Audio encoder". */
 size_t qwen_audio_rows(size_t n_frames);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * qwen_asr_decoder.h - the Qwen3 decoder with its KV cache. Rank 5. Math: SPEC section 6.
+ * qwen_asr_decoder.h - the Qwen3 decoder with its KV cache. Rank 5. Math: MODEL.md, Decoder.
  */
 #ifndef QWEN_ASR_DECODER_H
 #define QWEN_ASR_DECODER_H
@@ -10,6 +10,7 @@
 #include "qwen_asr_weights.h"
 
 #define QWEN_PREFILL_ROWS 256 /* rows computed at a time; bounds memory, changes no bit */
+#define QWEN_LOGIT_ROWS 16    /* the same for the output head: 10 MB of logits for a vocabulary of 152,000 */
 
 typedef struct qwen_decoder {
     const qwen_text_config *config;
@@ -23,7 +24,8 @@ typedef struct qwen_decoder {
     float *q, *attn;        /* [QWEN_PREFILL_ROWS, heads*dh] */
     float *kv;              /* [QWEN_PREFILL_ROWS, kv_heads*dh] */
     float *gate, *up;       /* [QWEN_PREFILL_ROWS, ffn] */
-    float *logits;          /* [V] of the last row computed */
+    float *logit_rows;      /* [QWEN_LOGIT_ROWS, V] */
+    const float *logits;    /* [V] of the last row that was asked for; inside logit_rows */
 } qwen_decoder;
 
 qwen_status qwen_decoder_open(qwen_decoder *out, const qwen_text_config *config, const qwen_decoder_weights *weights, const qwen_ops *ops,
@@ -34,8 +36,9 @@ void qwen_decoder_close(qwen_decoder *d); /* safe on a zeroed one */
 void qwen_decoder_truncate(qwen_decoder *d, size_t n);
 
 /* Appends M rows (M <= QWEN_PREFILL_ROWS) at the next positions. Row m is the embedding of ids[m], or, where ids[m] < 0, row -1 - ids[m] of
- * embeddings [*, H]. want_logits: fills d->logits for the last row. hidden_taps: NULL, or [layers, H]: the residual stream of the last row after every layer. */
-qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, bool want_logits, float *hidden_taps,
-                                qwen_error *err);
+ * embeddings [*, H]. best [n_best], n_best <= M: the likeliest next token after each of the last n_best rows, the lowest id among equals, -1 where a logit is
+ * not a number; d->logits is then the last row's. hidden_taps: NULL, or [layers, H]: the residual stream of the last row after every layer. */
+qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, int32_t *best, size_t n_best,
+                                float *hidden_taps, qwen_error *err);
 
 #endif

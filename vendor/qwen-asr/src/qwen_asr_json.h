@@ -32,6 +32,8 @@ typedef struct qwen_str {
 } qwen_str;
 
 bool qwen_str_is(qwen_str s, const char *literal);
+/* Copies s into out [cap], cap >= 4, for a message: NUL-terminated, control characters and broken UTF-8 as '?', cut between characters. */
+void qwen_str_show(char *out, size_t cap, qwen_str s);
 
 typedef enum qwen_json_kind {
     QWEN_JSON_ERROR = 0, QWEN_JSON_OBJECT, QWEN_JSON_ARRAY, QWEN_JSON_STRING, QWEN_JSON_NUMBER, QWEN_JSON_TRUE, QWEN_JSON_FALSE, QWEN_JSON_NULL
@@ -44,8 +46,9 @@ typedef struct qwen_json {
     int depth;
     bool first[QWEN_JSON_MAX_DEPTH + 1];     /* no element seen yet at this depth */
     bool is_array[QWEN_JSON_MAX_DEPTH + 1];
-    qwen_buf key, value; /* unescaped text of the last key and the last string; reused */
-    char field[64];      /* last key, cut, for messages */
+    qwen_buf key, value; /* the last key and the last string, if they held escapes; reused */
+    char path[128];      /* where we are, for messages: "thinker_config.text_config.hidden_size"; cut if longer */
+    unsigned char path_len[QWEN_JSON_MAX_DEPTH + 1]; /* length of the path of the container open at this depth */
     qwen_error *err;     /* of the caller, may be NULL */
     qwen_status status;  /* QWEN_OK until the first error */
 } qwen_json;
@@ -68,7 +71,7 @@ bool qwen_json_key(qwen_json *j, qwen_str *key);
 /* In an array: true if another element comes; false at the closing bracket (consumed) or on error. */
 bool qwen_json_element(qwen_json *j);
 
-/* Values. Messages say "config.json: vocab_size: ...". */
+/* Values. Messages give the path of the value: "config.json: thinker_config.text_config.vocab_size: ...". */
 qwen_status qwen_json_string(qwen_json *j, qwen_str *out); /* unescaped; valid until the next string is read */
 qwen_status qwen_json_bool(qwen_json *j, bool *out);
 qwen_status qwen_json_number(qwen_json *j, double *out);
@@ -78,10 +81,16 @@ qwen_status qwen_json_skip(qwen_json *j); /* any value */
 /* After the outermost value: QWEN_OK if the text ends here and nothing failed before, else the first error. */
 qwen_status qwen_json_end(qwen_json *j);
 
-/* Lets a caller report its own complaint about the current field in the same form; returns the status; sticks. */
+/* Lets a caller report its own complaint about the current value in the same form ("name: path: ..."), as QWEN_ERR_FORMAT, or the
+ * earlier error if there was one; sticks. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
 qwen_status qwen_json_fail(qwen_json *j, const char *fmt, ...);
+/* The same as QWEN_ERR_UNSUPPORTED. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+qwen_status qwen_json_refuse(qwen_json *j, const char *fmt, ...);
 
 #endif

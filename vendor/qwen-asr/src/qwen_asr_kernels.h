@@ -7,9 +7,10 @@
  *
  * Order of sums. Every function computes a row from that row alone, in an order that depends on the row length only:
  * never on how many rows there are, on alignment or on threads. So row i of an M-row call equals the 1-row call bit for bit.
- * For gemm, with L = lanes of the instruction set (1 in the scalar table): K is cut into chunks of QWEN_GEMM_KC; in a chunk, lane l
- * accumulates x[k]*w[k] for k = l, l+L, l+2L, ... by fused multiply-add (the missing lanes of the last vector count as 0); the
- * lanes are added in one fixed tree; the chunk sums are added in increasing k. Different instruction sets may differ in the last bits.
+ * For gemm, with L = lanes of the table: K is cut into chunks of QWEN_GEMM_KC; in a chunk, lane l accumulates x[k]*w[k] for
+ * k = l, l+L, l+2L, ... (the missing lanes of the last vector count as 0); the lanes are added in one fixed tree; the chunk sums are
+ * added in increasing k. Vector tables multiply and add fused; the scalar one has 16 lanes too, but rounds each product, since a fused
+ * multiply-add without the instruction is a slow library call. So different instruction sets differ in the last bits.
  *
  * Pointers need the alignment of their element only. No buffer overlaps another unless a comment says "in place". Any size may be 0.
  */
@@ -23,7 +24,7 @@
 
 #define QWEN_GEMM_KC 512
 
-/* Most rows of w one gemm call with M > QWEN_GEMM_DIRECT_M packs at a time, and what its scratch must hold. */
+/* What the scratch of a gemm call must hold: eight rows of w, one chunk long, widened. */
 #define QWEN_GEMM_SCRATCH (8 * QWEN_GEMM_KC) /* floats */
 
 /*

@@ -25,6 +25,9 @@ void qwen_map_close(qwen_map *m);
 /* True if a file (of any kind) exists at path. */
 bool qwen_path_exists(const char *path);
 
+/* QWEN_OK if dir is a directory, else a sentence that says whether it is missing or something else. */
+qwen_status qwen_dir_check(const char *dir, qwen_error *err);
+
 /* "dir/name" in a new qwen_alloc block, or NULL. */
 char *qwen_path_join(const char *dir, const char *name);
 

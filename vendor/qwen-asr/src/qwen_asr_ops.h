@@ -23,9 +23,10 @@ typedef struct qwen_ops {
     size_t scratch_floats;
 } qwen_ops;
 
-/* Opens a pool of n_threads and scratch for every op up to max_keys attention keys and max_k inner size. */
-qwen_status qwen_ops_open(qwen_ops *out, const qwen_kernels *kernels, int n_threads, size_t max_keys, size_t max_k, const int32_t *cancel,
-                          qwen_error *err);
+/* Opens a pool of n_threads and, per thread, scratch for attention over max_keys keys, convolutions of max_conv_k = 9*C columns and products
+ * over max_k columns. */
+qwen_status qwen_ops_open(qwen_ops *out, const qwen_kernels *kernels, int n_threads, size_t max_keys, size_t max_conv_k,
+                          size_t max_k, const int32_t *cancel, qwen_error *err);
 void qwen_ops_close(qwen_ops *ops); /* safe on a zeroed one */
 
 /* Has the caller asked to stop? Looked at between ops. */

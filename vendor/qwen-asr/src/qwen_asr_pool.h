@@ -22,7 +22,8 @@ qwen_status qwen_pool_open(qwen_pool **out, int n_threads, qwen_error *err);
 void qwen_pool_close(qwen_pool *pool); /* joins; NULL allowed */
 size_t qwen_pool_threads(const qwen_pool *pool);
 
-/* Runs fn(arg, i, worker) for every i < n_items and returns when all are done. From one thread at a time; not from inside fn. */
+/* Runs fn(arg, i, worker) for every i < n_items and returns when all are done. From one thread at a time; not from inside fn.
+ * n_items < 2^32. */
 void qwen_pool_run(qwen_pool *pool, size_t n_items, qwen_task_fn *fn, void *arg);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * qwen_asr_segment.h - where speech is cut. Rank 6. DESIGN: one segmenter for live and offline, deterministic on the sample stream, causal with
- * bounded look-ahead, the same for every push size. It sees samples and times only: no model, no text.
+ * qwen_asr_segment.h - where speech is cut. Rank 6. ARCHITECTURE.md: one segmenter for live and offline, deterministic
+ * on the sample stream, causal with bounded look-ahead, the same for every push size. It sees samples and times only:
+ * no model, no text.
  */
 #ifndef QWEN_ASR_SEGMENT_H
 #define QWEN_ASR_SEGMENT_H
@@ -27,7 +28,8 @@ typedef struct qwen_segment_params {
 
 qwen_segment_params qwen_segment_params_default(void);
 
-/* Samples [start, end) of the stream are to be decoded. Segments come in order and do not overlap; what lies between them held no speech. */
+/* Samples [start, end) of the stream are to be decoded. Segments come in order and do not overlap; what lies
+   between them held no speech. */
 typedef struct qwen_segment {
     uint64_t start, end;
     qwen_cut_reason cut;
@@ -47,6 +49,11 @@ void qwen_segmenter_finish(qwen_segmenter *s);
 
 /* Takes the next ready segment; false: none. */
 bool qwen_segmenter_next(qwen_segmenter *s, qwen_segment *out);
+
+/* The segment that is being spoken, as it would be if nothing more was said: what is decoded during a pause is then
+   already the final one. *paused: samples since its last speech frame. False: none is open, or it holds too little
+   speech so far. */
+bool qwen_segmenter_open_segment(const qwen_segmenter *s, qwen_segment *out, uint64_t *paused);
 
 /* Samples before this one will be in no segment that is still to come: they can be dropped. */
 uint64_t qwen_segmenter_floor(const qwen_segmenter *s);

@@ -1,0 +1,50 @@
+/* qwen_asr_hypothesis.c - see the header. */
+#include "qwen_asr_hypothesis.h"
+
+#include <string.h>
+
+#include "qwen_asr_mem.h"
+#include "qwen_asr_num.h"
+
+/* The last tokens of a decode see a word cut in the middle: five cover the longest words of the released vocabulary and the next word's first guess. */
+#define HOLD_BACK 5
+#define AGE 16000 /* samples */
+
+bool qwen_hypothesis_open(qwen_hypothesis *h, size_t room) {
+    memset(h, 0, sizeof *h);
+    h->room = room;
+    h->tokens = qwen_alloc(room, sizeof *h->tokens);
+    h->last = qwen_alloc(room, sizeof *h->last);
+    h->since = qwen_alloc(room, sizeof *h->since);
+    if (h->tokens && h->last && h->since) return true;
+    qwen_hypothesis_close(h);
+    return false;
+}
+
+void qwen_hypothesis_close(qwen_hypothesis *h) {
+    qwen_free(h->tokens);
+    qwen_free(h->last);
+    qwen_free(h->since);
+    memset(h, 0, sizeof *h);
+}
+
+void qwen_hypothesis_reset(qwen_hypothesis *h) { h->n_tokens = h->n_stable = h->n_last = 0; }
+
+void qwen_hypothesis_update(qwen_hypothesis *h, const int32_t *tokens, size_t n, uint64_t end) {
+    n = qwen_min_size(n, h->room);
+    size_t agreed = 0;
+    while (agreed < n && agreed < h->n_last && tokens[agreed] == h->last[agreed]) agreed++;
+    for (size_t i = agreed; i < n; i++) h->since[i] = end;
+    memcpy(h->last, tokens, n * sizeof *tokens);
+    h->n_last = n;
+    size_t settled = 0;
+    while (settled < agreed && settled + HOLD_BACK < n && h->since[settled] + AGE <= end) settled++;
+    if (n < h->n_stable || memcmp(tokens, h->tokens, h->n_stable * sizeof *tokens) != 0) h->contradicted++;
+    if (n > h->n_stable) {
+        memcpy(h->tokens + h->n_stable, tokens + h->n_stable, (n - h->n_stable) * sizeof *tokens);
+        h->n_tokens = n;
+    } else {
+        h->n_tokens = h->n_stable;
+    }
+    if (settled > h->n_stable) h->n_stable = settled;
+}

@@ -241,6 +241,56 @@ QWEN_API QWEN_MUST_CHECK qwen_status qwen_transcribe_audio(char **text, const qw
 
 QWEN_API void qwen_text_free(char *text); /* NULL is allowed */
 
+/* ---- live audio ------------------------------------------------------------------------------------------------- */
+
+/*
+ * The buffer between a thread that captures and one that transcribes. It holds the samples pushed and not yet pulled, so its memory,
+ * all of it taken by new, does not grow with the recording. Threads: one that pushes and one that pulls, at the same time; end and
+ * describe from any thread; free when no other call is running or will come.
+ */
+typedef struct qwen_live_audio qwen_live_audio;
+
+/* max_samples: how far the reader may be behind; 0: 60 s. *out is NULL on failure. */
+QWEN_API QWEN_MUST_CHECK qwen_status qwen_live_audio_new(qwen_live_audio **out, size_t max_samples, qwen_error *err);
+
+QWEN_API void qwen_live_audio_free(qwen_live_audio *live); /* NULL is allowed */
+
+/*
+ * Takes the first *n_taken of the samples pcm [n]; never waits for the reader. QWEN_OK: all taken. QWEN_AGAIN: the buffer is full; the rest
+ * must be pushed again, before anything newer, or it is missing. QWEN_ERR_STATE: after end, nothing is taken.
+ */
+QWEN_API QWEN_MUST_CHECK qwen_status qwen_live_audio_push(qwen_live_audio *live, const float *pcm, size_t n, size_t *n_taken);
+
+/*
+ * Moves the oldest samples, at most room (which is not 0), to out; they leave the buffer. If there are none it waits for the first: up to
+ * timeout_ms, not at all for 0, without limit for a negative value.
+ * QWEN_OK and *n > 0: so many samples. QWEN_AGAIN, *n = 0: none came in time, call again.
+ * QWEN_OK and *n == 0: the end, as read() says it: end was called and every sample has been pulled. Nothing else gives this answer.
+ */
+QWEN_API QWEN_MUST_CHECK qwen_status qwen_live_audio_pull(qwen_live_audio *live, float *out, size_t room, int32_t timeout_ms, size_t *n);
+
+/* Says that no more samples will come and wakes the reader, who still gets those that are there. May be called again. */
+QWEN_API void qwen_live_audio_end(qwen_live_audio *live);
+
+/* At one moment: pushed = pulled + level. */
+typedef struct qwen_live_audio_stats {
+    uint64_t pushed;  /* samples taken in */
+    uint64_t pulled;  /* samples taken out */
+    uint64_t refused; /* samples that were offered and not taken; counted each time they are offered */
+    uint64_t level;   /* samples in the buffer now */
+    int32_t ended;    /* end was called */
+} qwen_live_audio_stats;
+
+QWEN_API qwen_live_audio_stats qwen_live_audio_describe(qwen_live_audio *live);
+
+/*
+ * qwen_transcribe_audio for samples that are still coming: pulls from live and transcribes until the end of it. The text is that of
+ * qwen_transcribe_audio for the same samples, however they are cut and timed. Blocks; params->cancel ends it within a tenth of a second also while
+ * no audio comes. After a failure live keeps what was not pulled, and it is still the caller's to free.
+ */
+QWEN_API QWEN_MUST_CHECK qwen_status qwen_transcribe_stream_live(char **text, const qwen_model *model, const qwen_stream_params *params,
+                                                                 qwen_live_audio *live, qwen_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -25,7 +25,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
-#define UNROLL /* clang unrolls short loops of constant length by itself */
+
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
@@ -38,6 +39,7 @@
 #define DIRECT_M 24 /* up to here widening in registers beats widening into scratch (Zen 4: AVX2 even at 24 rows, AVX-512 at 48) */
 
 _Static_assert(BLOCK_ROWS * QWEN_GEMM_KC <= QWEN_GEMM_SCRATCH, "scratch holds one block");
+_Static_assert(TILE_M <= 4, "emit_tile");
 _Static_assert(STRIPE_UNIT % TILE_M == 0 && STRIPE_ROWS % STRIPE_UNIT == 0, "stripes hold whole tiles");
 _Static_assert(QWEN_GEMM_KC % VL == 0, "only the last vector of a row is partial");
 
@@ -63,15 +65,16 @@ INLINE const void *weight_at(const void *w, size_t i, qwen_dtype type) { return 
 /* The address may lie beyond the matrix: prefetching never faults. */
 INLINE void prefetch_l2(uintptr_t p) { __builtin_prefetch((const void *)p, 0, 2); }
 
-/* Stores the first of n (up to 4) sums of one row of y, or adds them to it. */
+static __attribute__((noinline)) void emit_some(float *y, v4 sums, size_t n, bool first) {
+    float s[4];
+    v4_store(s, sums);
+    for (size_t i = 0; i < n; i++) y[i] = first ? s[i] : y[i] + s[i];
+}
+
+/* Stores the first n (at most 4 count) sums into a row of y, or adds them to it. */
 INLINE void emit(float *y, v4 sums, size_t n, bool first) {
-    if (n >= 4) {
-        v4_store(y, first ? sums : v4_add(v4_load(y), sums));
-    } else {
-        float s[4];
-        v4_store(s, sums);
-        for (size_t i = 0; i < n; i++) y[i] = first ? s[i] : y[i] + s[i];
-    }
+    if (n >= 4) v4_store(y, first ? sums : v4_add(v4_load(y), sums));
+    else emit_some(y, sums, n, first);
 }
 
 /* One chunk of K for mr rows of x (from x, stride ldx) against nr rows of w: y[m*ldy + n], n < n_valid, gets its sum. */
@@ -82,12 +85,18 @@ typedef struct chunk {
     bool first;
 } chunk;
 
-INLINE void emit_tile(const chunk *c, vf *acc, const size_t mr, const size_t nr) {
-    UNROLL for (size_t m = 0; m < mr; m++) {
-        const vf *a = acc + m * nr;
-        UNROLL for (size_t n = 0; n < nr; n += 4)
-            if (n < c->n_valid) emit(c->y + m * c->ldy + n, v_reduce4(a[n], a[n + 1], a[n + 2], a[n + 3]), c->n_valid - n, c->first);
-    }
+INLINE void emit_row(const chunk *c, const vf *a, size_t m, const size_t nr) {
+    float *y = c->y + m * c->ldy;
+    emit(y, v_reduce4(a[0], a[1], a[2], a[3]), c->n_valid, c->first);
+    if (nr == 8 && c->n_valid > 4) emit(y + 4, v_reduce4(a[4], a[5], a[6], a[7]), c->n_valid - 4, c->first);
+}
+
+/* Not a loop: that leaves no doubt that acc stays in registers. */
+INLINE void emit_tile(const chunk *c, const vf *acc, const size_t mr, const size_t nr) {
+    emit_row(c, acc, 0, nr);
+    if (mr > 1) emit_row(c, acc + nr, 1, nr);
+    if (mr > 2) emit_row(c, acc + 2 * nr, 2, nr);
+    if (mr > 3) emit_row(c, acc + 3 * nr, 3, nr);
 }
 
 INLINE void direct_step(vf *acc, const float *x, size_t ldx, const void *const *w, size_t k, const size_t mr, const size_t nr, const qwen_dtype type) {
@@ -107,9 +116,10 @@ INLINE void tile_direct(const chunk *c, const void *const *w, uintptr_t ahead, c
     size_t k = 0;
     for (; k + line <= kc; k += line) {
         if (ahead) {
-            UNROLL for (size_t n = 0; n < nr; n++, ahead += 64) prefetch_l2(ahead);
+            UNROLL for (size_t n = 0; n < nr; n++) prefetch_l2(ahead + n * 64);
+            ahead += nr * 64;
         }
-        UNROLL for (size_t i = 0; i < line; i += VL) direct_step(acc, x + k + i, ldx, w, k + i, mr, nr, type);
+        for (size_t i = 0; i < line; i += VL) direct_step(acc, x + k + i, ldx, w, k + i, mr, nr, type);
     }
     for (; k + VL <= kc; k += VL) direct_step(acc, x + k, ldx, w, k, mr, nr, type);
     if (k < kc) {

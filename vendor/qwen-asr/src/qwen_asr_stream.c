@@ -27,6 +27,11 @@
 #define FIRST_PARTIAL_MS 1100 /* of open segment, its lead of 300 ms included: 0.8 s of speech */
 #define EAGER_PAUSE_MS 250    /* after this much silence the open segment is decoded at once */
 #define PARTIAL_REST 1.2      /* next partial not before this many times what the last one took, measured in audio that came meanwhile */
+#define SPLIT_MIN_S 4         /* a segment is split only if both halves are about two seconds or more */
+#define SPLIT_MAX 8           /* parts that can wait: three splits of one segment leave at most four */
+#define SPLIT_WINDOW 3200     /* 200 ms: as long as a short pause */
+#define CYCLE_MAX 8           /* longest cycle of tokens looked for ... */
+#define CYCLE_TIMES 4         /* ... and how often it must have come */
 #define FEED_SLACK (QWEN_SAMPLE_RATE) /* room beyond the segmenter's span, so that feeding is not sample by sample */
 
 struct qwen_stream {
@@ -48,6 +53,11 @@ struct qwen_stream {
 
     enum { IDLE, PARTIAL, FINAL } work; /* what `current` is being decoded for */
     qwen_segment current;
+
+    float *segment_pcm;        /* [generate.max_samples] of the finished segment being decoded, should it have to be split */
+    uint64_t segment_start;    /* first sample in there */
+    qwen_segment parts[SPLIT_MAX]; /* of it, still to be decoded, the next one last */
+    size_t n_parts;
 
     uint64_t partial_samples;  /* 0: no partials */
     qwen_hypothesis hypothesis; /* of the open segment that begins at heard.start */
@@ -117,8 +127,9 @@ static qwen_status open_parts(qwen_stream *s, const qwen_stream_params *p, qwen_
     }
     QWEN_TRY(open_engine(s, p, max_samples, err));
     s->pcm = qwen_alloc(s->capacity, sizeof *s->pcm);
+    if (s->segmenter) s->segment_pcm = qwen_alloc(max_samples, sizeof *s->segment_pcm);
     const size_t tokens = s->generate.max_tokens_room, text = 16 * tokens;
-    if (!s->pcm || !qwen_buf_reserve(&s->text, text) || !qwen_buf_reserve(&s->next_text, text) || !qwen_buf_reserve(&s->language, 64) ||
+    if (!s->pcm || (s->segmenter && !s->segment_pcm) || !qwen_buf_reserve(&s->text, text) || !qwen_buf_reserve(&s->next_text, text) || !qwen_buf_reserve(&s->language, 64) ||
         (s->partial_samples && (!qwen_hypothesis_open(&s->hypothesis, tokens) || !qwen_buf_reserve(&s->stable, text) || !qwen_buf_reserve(&s->shown, text) || !qwen_buf_reserve(&s->raw, text))))
         return qwen_fail(err, QWEN_ERR_NOMEM, "out of memory for %zu samples of audio", s->capacity);
     return QWEN_OK;
@@ -159,6 +170,7 @@ void qwen_stream_close(qwen_stream *s) {
     qwen_buf_free(&s->raw);
     qwen_hypothesis_close(&s->hypothesis);
     qwen_free(s->pcm);
+    qwen_free(s->segment_pcm);
     qwen_free(s);
 }
 
@@ -225,16 +237,73 @@ static bool next_segment(qwen_stream *s) {
     return true;
 }
 
-/* Starts decoding s->current; its samples are used up when this returns. */
-static qwen_status begin_decode(qwen_stream *s, qwen_error *err) {
+/* Starts decoding s->current, whose samples are at pcm; they are used up when this returns. */
+static qwen_status begin_decode(qwen_stream *s, const float *pcm, qwen_error *err) {
     const size_t n = (size_t)(s->current.end - s->current.start);
-    if (s->current.start < s->base || s->current.end > s->base + s->len || n > s->generate.max_samples)
-        return qwen_fail(err, QWEN_ERR_INTERNAL, "segment [%llu, %llu) is outside the buffered samples [%llu, %llu)", (unsigned long long)s->current.start,
-                         (unsigned long long)s->current.end, (unsigned long long)s->base, (unsigned long long)(s->base + s->len));
-    qwen_generate_begin(&s->generate, s->current.start, s->pcm + (s->current.start - s->base), n, token_limit(s->max_tokens, n));
+    qwen_generate_begin(&s->generate, s->current.start, pcm, n, token_limit(s->max_tokens, n));
     const qwen_status status = qwen_generate_step(&s->generate, err);
     return status < 0 ? status : QWEN_OK;
 }
+
+/* The same, with the samples in the buffer. */
+static qwen_status begin_from_buffer(qwen_stream *s, bool keep, qwen_error *err) {
+    const qwen_segment c = s->current;
+    if (c.start < s->base || c.end > s->base + s->len || c.end - c.start > s->generate.max_samples)
+        return qwen_fail(err, QWEN_ERR_INTERNAL, "segment [%llu, %llu) is outside the buffered samples [%llu, %llu)", (unsigned long long)c.start,
+                         (unsigned long long)c.end, (unsigned long long)s->base, (unsigned long long)(s->base + s->len));
+    const float *pcm = s->pcm + (c.start - s->base);
+    if (keep) {
+        memcpy(s->segment_pcm, pcm, (size_t)(c.end - c.start) * sizeof *pcm);
+        s->segment_start = c.start;
+    }
+    return begin_decode(s, pcm, err);
+}
+
+/* ---- guard: a decode that ran in circles, or said nothing ----------------------------------------------------------- */
+
+/* Do the last tokens repeat a cycle of up to CYCLE_MAX tokens CYCLE_TIMES times? */
+static bool ends_in_a_cycle(const int32_t *tokens, size_t n) {
+    for (size_t p = 1; p <= CYCLE_MAX && p * CYCLE_TIMES <= n; p++) {
+        size_t i = n - p * (CYCLE_TIMES - 1);
+        while (i < n && tokens[i] == tokens[i - p]) i++;
+        if (i == n) return true;
+    }
+    return false;
+}
+
+/* Where [0, n) is quietest, over SPLIT_WINDOW samples in its middle half. */
+static size_t quietest(const float *pcm, size_t n) {
+    double sum = 0, least = 0;
+    size_t best = n / 4;
+    for (size_t i = n / 4; i < n / 4 + SPLIT_WINDOW; i++) sum += (double)pcm[i] * (double)pcm[i];
+    least = sum;
+    for (size_t i = n / 4; i + SPLIT_WINDOW < n - n / 4; i++) {
+        sum += (double)pcm[i + SPLIT_WINDOW] * (double)pcm[i + SPLIT_WINDOW] - (double)pcm[i] * (double)pcm[i];
+        if (sum < least) least = sum, best = i + 1;
+    }
+    return best + SPLIT_WINDOW / 2;
+}
+
+/* If the decode of s->current went wrong, divides it into two parts to be decoded instead; its outer borders stay. */
+static bool split_segment(qwen_stream *s) {
+    const qwen_generate *g = &s->generate;
+    const bool looping = g->stop == QWEN_STOP_MAX_TOKENS && ends_in_a_cycle(g->tokens, g->n_tokens), mute = g->n_tokens == 0;
+    if (!s->segmenter || !(looping || mute) || g->n_samples < SPLIT_MIN_S * QWEN_SAMPLE_RATE || s->n_parts + 2 > SPLIT_MAX) return false;
+    const size_t at = quietest(s->segment_pcm + (s->current.start - s->segment_start), g->n_samples);
+    qwen_segment first = s->current, second = s->current;
+    first.end = second.start = s->current.start + at;
+    first.cut = QWEN_CUT_LENGTH;
+    s->parts[s->n_parts++] = second;
+    s->parts[s->n_parts++] = first;
+    return true;
+}
+
+static qwen_status begin_part(qwen_stream *s, qwen_error *err) {
+    s->current = s->parts[--s->n_parts];
+    return begin_decode(s, s->segment_pcm + (s->current.start - s->segment_start), err);
+}
+
+/* ---- finished segments ---------------------------------------------------------------------------------------------- */
 
 static qwen_status no_memory(qwen_error *err) { return qwen_fail(err, QWEN_ERR_NOMEM, "out of memory for the text of a segment"); }
 
@@ -262,6 +331,7 @@ static qwen_status offer_token(qwen_stream *s, qwen_error *err) {
 
 static qwen_status end_segment(qwen_stream *s, qwen_error *err) {
     const qwen_generate *g = &s->generate;
+    if (split_segment(s)) return begin_part(s, err);
     if (!qwen_parse_output(g->raw_text.data, g->raw_text.len, s->forced, &s->language, &s->text)) return no_memory(err);
     s->separator = qwen_separator(s->last_char, qwen_first_char(s->text.data, s->text.len));
     if (s->text.len) s->last_char = qwen_last_char(s->text.data, s->text.len);
@@ -342,17 +412,22 @@ static qwen_status end_partial(qwen_stream *s, qwen_error *err) {
 /* ---- steps -------------------------------------------------------------------------------------------------------- */
 
 static qwen_status begin_work(qwen_stream *s, qwen_error *err) {
+    if (s->work == IDLE && s->n_parts) {
+        s->work = FINAL;
+        s->pending = 0;
+        return begin_part(s, err);
+    }
     if (s->work != FINAL && next_segment(s)) { /* a running partial is given up: it never delays a final */
         s->work = FINAL;
         s->pending = 0;
         s->stats.segments++;
-        return begin_decode(s, err);
+        return begin_from_buffer(s, s->segmenter != NULL, err);
     }
     if (s->work == IDLE && partial_is_due(s)) {
         s->work = PARTIAL;
         s->partial_began_s = work_seconds(s);
         s->partial_began_at = s->stats.samples_fed;
-        return begin_decode(s, err);
+        return begin_from_buffer(s, false, err);
     }
     return QWEN_AGAIN;
 }

@@ -10,14 +10,14 @@
  * lock itself in; after any change of level the background is right again within 3 s.
  *
  * Score in noise alone, 10 minutes each of white, pink and brown: mean 0.8, 99th percentile 1.5, largest 2.3; nothing
- * was found. Speech: 13 recordings of synthetic voices at -20 and -45 dBFS with 4 s of noise on either side; share of the
- * frames within 25 dB of the loudest that ended up in no segment: at 0 dB 0.09 % in white noise, 0.10 to 0.16 % in pink,
- * at most 0.03 % in brown, none in hum (50, 100, 150 Hz); none at 10 and 20 dB. None after a jump of 20 dB up or down
- * (8 recordings, white, pink and hum, 10 and 20 dB and no noise).
+ * was found. Speech: 13 recordings of synthetic voices at -20 and -45 dBFS with 4 s of noise on either side; share of
+ * the frames within 25 dB of the loudest that ended up in no segment: at 0 dB 0.09 % in white noise, 0.10 to 0.16 % in
+ * pink, at most 0.03 % in brown, none in hum (50, 100, 150 Hz); none at 10 and 20 dB. None after a jump of 20 dB up or
+ * down (8 recordings, white, pink and hum, 10 and 20 dB and no noise).
  *
- * The thresholds were chosen with a prototype of the same score on 8 of the recordings: frames farther than 300 ms before
- * or 200 ms after any found one, at 0 dB in white and pink noise, were 0.2 and 0.3 % with thresholds of 2.6 / 1.8, 0.2
- * and 0.4 % with 3.0 / 2.0, 0.2 and 1.1 % with 3.5 / 2.4, 0.3 and 2.9 % with 4.0 / 3.0. So they are as low as noise
+ * The thresholds were chosen with a prototype of the same score on 8 of the recordings: frames farther than 300 ms
+ * before or 200 ms after any found one, at 0 dB in white and pink noise, were 0.2 and 0.3 % with thresholds of 2.6 /
+ * 1.8, 0.2 and 0.4 % with 3.0 / 2.0, 0.2 and 1.1 % with 3.5 / 2.4, 0.3 and 2.9 % with 4.0 / 3.0. So they are as low as noise
  * allows with a margin: a lost word is worse than a decode for nothing.
  */
 #include "qwen_asr_vad.h"

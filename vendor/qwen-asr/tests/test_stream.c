@@ -2,7 +2,7 @@
  * test_stream.c - a stream gives the same segments however audio is fed and however many threads work, stops when asked, refuses
  * misuse with a sentence, and keeps no memory beyond what it was opened with. Partials never change the final text.
  */
-#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "qwen_asr_mem.h"
 #include "speech.h"
@@ -13,6 +13,7 @@
 typedef struct transcript {
     char log[MAX_LOG];
     size_t len, segments, text_events;
+    uint64_t borders[64][2]; /* of the first segments, in samples */
     char shown[4096]; /* settled text of the open segment */
     size_t shown_len;
     qwen_stream_stats stats;
@@ -36,6 +37,7 @@ static void take_events(qwen_stream *s, transcript *t, size_t *text_events) {
             continue;
         }
         t->shown_len = 0;
+        if (t->segments < 64) t->borders[t->segments][0] = ev.start_sample, t->borders[t->segments][1] = ev.end_sample;
         t->segments++;
         const int n = snprintf(t->log + t->len, MAX_LOG - t->len, "%llu-%llu cut %d stop %d %u tokens [%s]%s%.*s\n", (unsigned long long)ev.start_sample,
                                (unsigned long long)ev.end_sample, (int)ev.cut, (int)ev.stop, ev.n_tokens, ev.language, ev.separator, (int)ev.text_bytes, ev.text);
@@ -131,6 +133,36 @@ static void the_text_does_not_depend_on_partials(const qwen_model *m) {
     p.partial_ms = -1;
     CHECK(run(m, &p, pcm, n, n, &live, &err) == QWEN_ERR_ARG && strstr(err.msg, "partial_ms is -1"));
     free(pcm);
+}
+
+static void a_decode_in_circles_is_split_inside_its_borders(const qwen_model *m) {
+    static transcript whole, split;
+    qwen_error err = {0};
+    size_t splits = 0;
+    for (uint32_t seed = 1; seed <= 6; seed++) {
+        size_t n = 0, j = 0;
+        float *pcm = speech_babble(14, 200, 0, seed, &n);
+        qwen_stream_params p = qwen_stream_params_default();
+        p.max_tokens = 1; /* one token is no circle: these are the segmenter's own borders */
+        CHECKF(run(m, &p, pcm, n, 3200, &whole, &err) == QWEN_OK, "%s", err.msg);
+        p.max_tokens = 60;
+        CHECKF(run(m, &p, pcm, n, 3200, &split, &err) == QWEN_OK, "%s", err.msg);
+        CHECK(split.stats.segments == whole.segments);
+        splits += split.segments - whole.segments;
+        for (size_t i = 0; i < whole.segments; i++) {
+            for (uint64_t at = whole.borders[i][0]; at < whole.borders[i][1]; j++) {
+                const uint64_t *part = split.borders[j];
+                const bool fits = j < split.segments && part[0] == at && part[1] > at && part[1] <= whole.borders[i][1];
+                CHECKF(fits, "part %zu is [%llu, %llu), at %llu", j, (unsigned long long)part[0], (unsigned long long)part[1], (unsigned long long)at);
+                if (!fits) break;
+                at = part[1];
+            }
+        }
+        CHECK(j == split.segments);
+        free(pcm);
+    }
+    CHECKF(splits > 0, "this random model never ran in circles: the test shows nothing");
+    printf("  %zu splits\n", splits);
 }
 
 /* When the speaker stops, at most the newest second and the encoder window around it are left to do: live is not an offline run at the end. */
@@ -330,8 +362,7 @@ int main(void) {
     qwen_model *m = open_model("parity/tiny-a");
     the_text_depends_neither_on_push_sizes_nor_on_threads(m);
     the_text_does_not_depend_on_partials(m);
-    little_is_left_to_do_after_the_end(m);
-    after_a_pause_nothing_is_left_to_do(m);
+    a_decode_in_circles_is_split_inside_its_borders(m);
     without_a_segmenter_the_audio_is_one_segment(m);
     short_empty_and_broken_audio_is_no_error(m);
     the_token_limit_is_kept_and_said(m);
@@ -342,6 +373,8 @@ int main(void) {
     m = open_model("tiny-qwen3-asr");
     the_text_depends_neither_on_push_sizes_nor_on_threads(m);
     the_text_does_not_depend_on_partials(m);
+    little_is_left_to_do_after_the_end(m);
+    after_a_pause_nothing_is_left_to_do(m);
     qwen_model_close(m);
     CHECK(qwen_test_live_allocs() == 0);
     return check_done("stream");

@@ -25,18 +25,19 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
-
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
-#define PANEL_ROWS 4                      /* rows of w that lie interleaved in scratch: vector i of row r at (i*4 + r)*VL */
-#define BLOCK_ROWS 8                      /* rows of w per pass: two panels, 16 KB widened, half of a small L1 cache */
+#define PANEL_ROWS 4 /* rows of w that lie interleaved in scratch: vector i of row r at (i*4 + r)*VL */
 #define PANEL_FLOATS (PANEL_ROWS * QWEN_GEMM_KC)
-#define STRIPE_ROWS 120                   /* most rows of x per pass: 240 KB of a chunk, which stays in L2 while w passes */
-#define STRIPE_UNIT 12                    /* rows of a stripe but the last: a multiple of this, hence of TILE_M */
-#define DIRECT_M 24 /* up to here widening in registers beats widening into scratch (Zen 4: AVX2 even at 24 rows, AVX-512 at 48) */
+#define BLOCK_ROWS 8    /* rows of w per pass: two panels, 16 KB widened, half of a small L1 cache */
+#define STRIPE_ROWS 120 /* most rows of x per pass: 240 KB of a chunk, which stays in L2 while w passes */
+#define STRIPE_UNIT 12  /* rows of a stripe but the last: a multiple of this, hence of TILE_M */
+#define DIRECT_M 24     /* up to here widening in registers beats widening into scratch (Zen 4: even at 24 with AVX2, at 48 with AVX-512) */
 
 _Static_assert(BLOCK_ROWS * QWEN_GEMM_KC <= QWEN_GEMM_SCRATCH, "scratch holds one block");
 _Static_assert(TILE_M <= 4, "emit_tile");
@@ -99,10 +100,13 @@ INLINE void emit_tile(const chunk *c, const vf *acc, const size_t mr, const size
     if (mr > 3) emit_row(c, acc + 3 * nr, 3, nr);
 }
 
-INLINE void direct_step(vf *acc, const float *x, size_t ldx, const void *const *w, size_t k, const size_t mr, const size_t nr, const qwen_dtype type) {
+INLINE void direct_step(vf *acc, const float *x, size_t ldx, const void *const *w, size_t k, const size_t mr, const size_t nr,
+                        const qwen_dtype type) {
+    vf a[TILE_M];
+    UNROLL for (size_t m = 0; m < mr; m++) a[m] = v_load(x + m * ldx);
     UNROLL for (size_t n = 0; n < nr; n++) {
         const vf b = load_w(w[n], k, type);
-        UNROLL for (size_t m = 0; m < mr; m++) acc[m * nr + n] = v_fma(v_load(x + m * ldx), b, acc[m * nr + n]);
+        UNROLL for (size_t m = 0; m < mr; m++) acc[m * nr + n] = v_fma(a[m], b, acc[m * nr + n]);
     }
 }
 
@@ -119,7 +123,7 @@ INLINE void tile_direct(const chunk *c, const void *const *w, uintptr_t ahead, c
             UNROLL for (size_t n = 0; n < nr; n++) prefetch_l2(ahead + n * 64);
             ahead += nr * 64;
         }
-        for (size_t i = 0; i < line; i += VL) direct_step(acc, x + k + i, ldx, w, k + i, mr, nr, type);
+        NO_UNROLL for (size_t i = 0; i < line; i += VL) direct_step(acc, x + k + i, ldx, w, k + i, mr, nr, type);
     }
     for (; k + VL <= kc; k += VL) direct_step(acc, x + k, ldx, w, k, mr, nr, type);
     if (k < kc) {
@@ -303,7 +307,7 @@ INLINE vf v_exp(vf x) {
     return v_ldexp(v_add(p, v_set1(1.0f)), n);
 }
 
-/* The exact GELU, |error| <= 2e-7 max(1, |x|): erf(z) = z P(z^2) / Q(z^2) on |z| <= 4, where it rounds to 1; P, Q by tools/erf_fit.py. */
+/* The exact GELU, |error| <= 2.2e-7 max(1, |x|): erf(z) = z P(z^2) / Q(z^2) on |z| <= 4, where it rounds to 1; P, Q by tools/erf_fit.py. */
 INLINE vf v_gelu(vf x) {
     const vf z = v_min(v_set1(4.0f), v_max(v_set1(-4.0f), v_mul(x, v_set1(0.707106781f))));
     const vf s = v_mul(z, z);

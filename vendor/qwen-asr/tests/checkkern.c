@@ -84,7 +84,9 @@ static void fill_weights(void *w, size_t n, qwen_dtype t, values kind) {
     }
 }
 
-static bool close_to(double got, double want, double bound) { return got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= bound; }
+static bool close_to(double got, double want, double bound) {
+    return got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= bound;
+}
 
 /* ---- one check per slot ------------------------------------------------------------------------------------------- */
 
@@ -232,8 +234,8 @@ static void check_norm(bool layer) {
         /* x - mean loses up to (n/16 + 8) u |x|, which r <= 1/sqrt(eps) can magnify when n is 1 or 2. */
         const double steps = (double)n / 16 + 12, bound = steps * U * ((layer ? 4 * r + 4 : 0) + 4);
         for (size_t j = 0; j < n; j++) wrong += !close_to((double)y[j], want[j], bound);
-        CHECKF(!wrong && guard_intact(&gx) && guard_intact(&gw), "%s %s n=%zu: %d elements", k->name, layer ? "layer_norm" : "rms_norm", n, wrong);
-        CHECK(in_place || guard_intact(&gy));
+        CHECKF(!wrong, "%s %s n=%zu: %d elements", k->name, layer ? "layer_norm" : "rms_norm", n, wrong);
+        CHECK(guard_intact(&gx) && guard_intact(&gw) && guard_intact(&gb) && (in_place || guard_intact(&gy)));
         qwen_free(want);
     }
 }

@@ -274,7 +274,7 @@ static void the_token_limit_is_kept_and_said(const qwen_model *m) {
 
 static void cancelling_stops_the_next_step(const qwen_model *m) {
     size_t n = 0, taken = 0;
-    float *pcm = speech_clip("s8.00", &n);
+    float *pcm = speech_clip("s8.50", &n);
     int32_t cancel = 0;
     qwen_error err = {0};
     qwen_stream_params p = qwen_stream_params_default();

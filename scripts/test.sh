@@ -112,7 +112,7 @@ thread_tests() { # those that share something between threads; all of them take 
     for name in "$ENGINE"/tests/test_*.c; do
         name=$(basename "$name" .c)
         case "$FULL:$name" in
-            1:* | :*concurren* | :*pool* | :*cancel*) printf '%s/tsan/%s ' "$BUILD" "$name" ;;
+            1:* | :*concurren* | :*pool* | :*live*) printf '%s/tsan/%s ' "$BUILD" "$name" ;;
         esac
     done
 }

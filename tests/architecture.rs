@@ -11,12 +11,12 @@ use std::process::Command;
 const RANKS: [&[&str]; 10] = [
     &["status", "num"],
     &["mem", "map", "mat"],
-    &["buf", "pool", "json", "kernels", "cpu", "fft", "unicode"],
+    &["buf", "pool", "json", "kernels", "cpu", "fft", "unicode", "hypothesis"],
     &["safetensors", "tokenizer", "audio", "config", "text", "language", "join", "blas", "vad"],
     &["ops", "weights"],
     &["encoder", "decoder"],
     &["prompt", "generate", "segment"],
-    &["model"],
+    &["model", "live"],
     &["stream"],
     &["qwen_asr"],
 ];

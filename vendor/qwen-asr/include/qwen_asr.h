@@ -162,6 +162,12 @@ QWEN_API void qwen_stream_close(qwen_stream *stream);
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_feed(qwen_stream *stream, const float *pcm, size_t n, size_t *n_taken,
                                                       qwen_error *err);
 
+/*
+ * Changes partial_ms of a running stream, from the next step on: to 0 while the caller is behind and wants finished segments only, and back.
+ * A stream that was opened without partials stays without. The final text is the same for every value.
+ */
+QWEN_API void qwen_stream_set_partials(qwen_stream *stream, int32_t partial_ms);
+
 /* Says that no more audio will come. Calling it again does nothing. */
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_finish(qwen_stream *stream, qwen_error *err);
 

@@ -140,8 +140,16 @@ static bool layer(qwen_decoder *d, size_t l, size_t M, size_t keep) {
     return !qwen_cancelled(ops);
 }
 
-/* The likeliest token after each of the rows x [n, H]. */
-static void output_head(qwen_decoder *d, const float *x, size_t n, int32_t *best) {
+/* How far logit `best` is above all others. */
+static float margin_of(const float *logits, size_t n, size_t best) {
+    float second = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        if (i != best && logits[i] > second) second = logits[i];
+    return logits[best] - second;
+}
+
+/* The likeliest token after each of the rows x [n, H], and its margin if margins is not NULL. */
+static void output_head(qwen_decoder *d, const float *x, size_t n, int32_t *best, float *margins) {
     const size_t V = d->config->vocab_size, H = d->config->width;
     for (size_t m = 0; m < n; m += QWEN_LOGIT_ROWS) {
         const size_t rows = qwen_min_size(QWEN_LOGIT_ROWS, n - m);
@@ -150,13 +158,14 @@ static void output_head(qwen_decoder *d, const float *x, size_t n, int32_t *best
         for (size_t i = 0; i < rows; i++) {
             const size_t id = d->ops->kernels->argmax(d->logit_rows + i * V, V);
             best[m + i] = id == SIZE_MAX ? -1 : (int32_t)id;
+            if (margins) margins[m + i] = id == SIZE_MAX ? 0 : margin_of(d->logit_rows + i * V, V, id);
         }
         d->logits = d->logit_rows + (rows - 1) * V;
     }
 }
 
-qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, int32_t *best, size_t n_best,
-                                float *hidden_taps, qwen_error *err) {
+qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, int32_t *best, float *margins,
+                                size_t n_best, float *hidden_taps, qwen_error *err) {
     if (M == 0) return QWEN_OK;
     const qwen_text_config *c = d->config;
     if (M > QWEN_PREFILL_ROWS || n_best > M || M > d->max_positions - d->n_positions)
@@ -172,6 +181,6 @@ qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, c
         if (hidden_taps) memcpy(hidden_taps + l * c->width, d->x + (M - 1) * c->width, c->width * sizeof(float));
     }
     d->n_positions += M;
-    if (n_best) output_head(d, d->x + (M - n_best) * c->width, n_best, best);
+    if (n_best) output_head(d, d->x + (M - n_best) * c->width, n_best, best, margins);
     return qwen_cancelled(d->ops) && n_best ? qwen_fail(err, QWEN_ERR_CANCELLED, "transcription was cancelled") : QWEN_OK;
 }

@@ -37,8 +37,8 @@ void qwen_decoder_truncate(qwen_decoder *d, size_t n);
 
 /* Appends M rows (M <= QWEN_PREFILL_ROWS) at the next positions. Row m is the embedding of ids[m], or, where ids[m] < 0, row -1 - ids[m] of
  * embeddings [*, H]. best [n_best], n_best <= M: the likeliest next token after each of the last n_best rows, the lowest id among equals, -1 where a logit is
- * not a number; d->logits is then the last row's. hidden_taps: NULL, or [layers, H]: the residual stream of the last row after every layer. */
-qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, int32_t *best, size_t n_best,
-                                float *hidden_taps, qwen_error *err);
+ * not a number; d->logits is then the last row's. margins: NULL, or [n_best]: by how much the best logit exceeds the second. hidden_taps: NULL, or [layers, H]: the residual stream of the last row after every layer. */
+qwen_status qwen_decoder_append(qwen_decoder *d, const int32_t *ids, size_t M, const float *embeddings, int32_t *best, float *margins,
+                                size_t n_best, float *hidden_taps, qwen_error *err);
 
 #endif

@@ -44,8 +44,9 @@ qwen_status qwen_generate_open(qwen_generate *out, const qwen_recognizer *r, siz
     out->prompt_ids = qwen_alloc(prompt, sizeof *out->prompt_ids);
     out->draft = qwen_alloc(QWEN_PREFILL_ROWS, sizeof *out->draft);
     out->tokens = qwen_alloc(max_tokens, sizeof *out->tokens);
+    out->margins = qwen_alloc(max_tokens, sizeof *out->margins);
     /* Text rarely needs more than 16 bytes a token; where it does, the buffer grows. */
-    if (out->raw && out->features && out->stem && out->embeddings && out->chunk_cache && out->window_cache && out->prompt_ids && out->draft && out->tokens &&
+    if (out->raw && out->features && out->stem && out->embeddings && out->chunk_cache && out->window_cache && out->prompt_ids && out->draft && out->tokens && out->margins &&
         qwen_buf_reserve(&out->raw_text, 16 * max_tokens)) {
         qwen_generate_forget(out);
         return QWEN_OK;
@@ -64,6 +65,7 @@ void qwen_generate_close(qwen_generate *g) {
     qwen_free(g->prompt_ids);
     qwen_free(g->draft);
     qwen_free(g->tokens);
+    qwen_free(g->margins);
     qwen_buf_free(&g->raw_text);
     memset(g, 0, sizeof *g);
 }
@@ -217,7 +219,8 @@ static qwen_status encode(qwen_generate *g, qwen_error *err) {
 
 /* ---- decoder ---------------------------------------------------------------------------------------------------- */
 
-static qwen_status push_token(qwen_generate *g, int32_t id, qwen_error *err) {
+static qwen_status push_token(qwen_generate *g, int32_t id, float margin, qwen_error *err) {
+    g->margins[g->n_tokens] = margin;
     g->tokens[g->n_tokens++] = id;
     if (!qwen_tokenizer_decode_bytes(g->r.tokenizer, &id, 1, true, &g->raw_text))
         return qwen_fail(err, QWEN_ERR_NOMEM, "out of memory for the text of a segment");
@@ -232,11 +235,13 @@ static qwen_status push_token(qwen_generate *g, int32_t id, qwen_error *err) {
 static qwen_status verify_draft(qwen_generate *g, qwen_error *err) {
     size_t k = 0;
     g->phase = QWEN_GENERATE_DECODE;
-    while (k < g->n_draft && g->best[k] == g->draft[k] && g->phase == QWEN_GENERATE_DECODE) QWEN_TRY(push_token(g, g->draft[k++], err));
+    for (; k < g->n_draft && g->best[k] == g->draft[k] && g->phase == QWEN_GENERATE_DECODE; k++)
+        QWEN_TRY(push_token(g, g->draft[k], g->best_margin[k], err));
     g->work.draft_offered += g->n_draft;
     g->work.draft_accepted += k;
     qwen_decoder_truncate(g->r.decoder, g->n_prompt + k);
     g->next = g->best[k];
+    g->next_margin = g->best_margin[k];
     for (g->kv_windows = 0; g->kv_windows < g->window && g->window_cache[g->kv_windows].valid; g->kv_windows++) {}
     return QWEN_OK;
 }
@@ -246,7 +251,7 @@ static qwen_status prefill(qwen_generate *g, qwen_error *err) {
     const size_t left = g->n_prompt + g->n_draft - g->fed, want = 1 + g->n_draft;
     const bool last = left <= QWEN_PREFILL_ROWS;
     const size_t rows = last ? left : qwen_min_size(QWEN_PREFILL_ROWS, left - want);
-    QWEN_TRY(qwen_decoder_append(g->r.decoder, g->prompt_ids + g->fed, rows, g->embeddings, g->best, last ? want : 0, NULL, err));
+    QWEN_TRY(qwen_decoder_append(g->r.decoder, g->prompt_ids + g->fed, rows, g->embeddings, g->best, g->best_margin, last ? want : 0, NULL, err));
     g->fed += rows;
     g->work.prompt_rows += rows;
     return last ? verify_draft(g, err) : QWEN_OK;
@@ -263,9 +268,9 @@ static qwen_status decode(qwen_generate *g, qwen_error *err) {
             return QWEN_OK;
         }
     }
-    QWEN_TRY(push_token(g, id, err));
+    QWEN_TRY(push_token(g, id, g->next_margin, err));
     if (g->phase == QWEN_GENERATE_DONE) return QWEN_OK;
-    return qwen_decoder_append(g->r.decoder, &id, 1, NULL, &g->next, 1, NULL, err);
+    return qwen_decoder_append(g->r.decoder, &id, 1, NULL, &g->next, &g->next_margin, 1, NULL, err);
 }
 
 qwen_status qwen_generate_step(qwen_generate *g, qwen_error *err) {

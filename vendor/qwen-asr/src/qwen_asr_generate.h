@@ -75,9 +75,12 @@ typedef struct qwen_generate {
     int32_t *draft;           /* [n_draft] */
     size_t n_draft;
     int32_t best[QWEN_PREFILL_ROWS];
+    float best_margin[QWEN_PREFILL_ROWS];
     int32_t next;             /* likeliest next token; -1: not a number */
+    float next_margin;        /* by how much its logit exceeds the second best */
 
     int32_t *tokens;          /* [max_tokens_room] generated so far, without the end token */
+    float *margins;           /* [max_tokens_room] of each of them */
     size_t n_tokens;
     qwen_stop_reason stop;
     qwen_buf raw_text;        /* bytes of the tokens, special ones skipped; may end inside a character */

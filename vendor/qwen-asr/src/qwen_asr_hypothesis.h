@@ -1,8 +1,8 @@
 /*
  * qwen_asr_hypothesis.h - which words of a growing segment can be shown as settled. Rank 2. Knows token ids and times only.
  *
- * A token is stable once two successive decodes agree on everything up to it, a decode whose audio ended at least a second earlier already had it, and a few
- * tokens follow it. Stable tokens are never taken back inside a segment; its final text replaces them all.
+ * A token is stable once two successive decodes agree on everything up to it, a decode whose audio ended some time earlier already had it, the model was
+ * sure of it and of all before it, and a few tokens follow it. Stable tokens are never taken back inside a segment; its final text replaces them all.
  */
 #ifndef QWEN_ASR_HYPOTHESIS_H
 #define QWEN_ASR_HYPOTHESIS_H
@@ -28,7 +28,7 @@ void qwen_hypothesis_close(qwen_hypothesis *h); /* safe on a zeroed one */
 /* A new segment begins. */
 void qwen_hypothesis_reset(qwen_hypothesis *h);
 
-/* Takes the decode tokens[n] (n <= room) of audio that ended at sample `end`. */
-void qwen_hypothesis_update(qwen_hypothesis *h, const int32_t *tokens, size_t n, uint64_t end);
+/* Takes the decode tokens[n] (n <= room) of audio that ended at sample `end`; margins[n]: by how much each token's logit exceeded the second best. */
+void qwen_hypothesis_update(qwen_hypothesis *h, const int32_t *tokens, const float *margins, size_t n, uint64_t end);
 
 #endif

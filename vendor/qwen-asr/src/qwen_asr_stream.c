@@ -351,6 +351,11 @@ static double work_seconds(const qwen_stream *s) {
     return w->mel_s + w->encode_s + w->prefill_s + w->decode_s;
 }
 
+void qwen_stream_set_partials(qwen_stream *s, int32_t partial_ms) {
+    if (!s || !s->hypothesis.tokens) return;
+    s->partial_samples = partial_ms > 0 ? (uint64_t)partial_ms * (QWEN_SAMPLE_RATE / 1000) : 0;
+}
+
 /* Is it time to decode the open segment? Then s->current is it. */
 static bool partial_is_due(qwen_stream *s) {
     qwen_segment open;
@@ -383,6 +388,14 @@ static size_t common(const qwen_buf *a, const qwen_buf *b) {
     return n;
 }
 
+/* The largest n <= limit at which text does not end inside a word or character. */
+static size_t word_end(const qwen_buf *text, size_t limit) {
+    size_t n = qwen_utf8_complete(text->data, limit);
+    while (n > 0 && n < text->len && *qwen_separator(qwen_last_char(text->data, n), qwen_first_char(text->data + n, text->len - n)) && text->data[n] != ' ')
+        n = qwen_utf8_complete(text->data, n - 1);
+    return n;
+}
+
 /*
  * Offers s->next_text, settled as far as s->stable goes. What was shown as settled stays: if reading more tokens changed it after all (a loop
  * was cut out, or the model now says that nobody speaks), the settled text is all there is to show until the segment is final.
@@ -392,7 +405,7 @@ static bool settle_text(qwen_stream *s) {
         qwen_buf_clear(&s->next_text);
         if (!qwen_buf_append(&s->next_text, s->shown.data, s->shown.len)) return false;
     }
-    const size_t settled = qwen_utf8_complete(s->next_text.data, qwen_max_size(common(&s->stable, &s->next_text), s->shown.len));
+    const size_t settled = qwen_max_size(word_end(&s->next_text, common(&s->stable, &s->next_text)), s->shown.len);
     if (settled > s->shown.len && !qwen_buf_append(&s->shown, s->next_text.data + s->shown.len, settled - s->shown.len)) return false;
     offer(s, settled);
     return true;
@@ -404,7 +417,7 @@ static qwen_status end_partial(qwen_stream *s, qwen_error *err) {
     s->heard = s->current;
     s->stats.partials++;
     s->not_before = s->partial_began_at + (uint64_t)(PARTIAL_REST * QWEN_SAMPLE_RATE * (work_seconds(s) - s->partial_began_s));
-    qwen_hypothesis_update(&s->hypothesis, g->tokens, g->n_tokens, s->current.end);
+    qwen_hypothesis_update(&s->hypothesis, g->tokens, g->margins, g->n_tokens, s->current.end);
     if (!hypothesis_text(s, s->hypothesis.n_stable, &s->stable) || !hypothesis_text(s, s->hypothesis.n_tokens, &s->next_text)) return no_memory(err);
     return settle_text(s) ? QWEN_OK : no_memory(err);
 }

@@ -131,7 +131,7 @@ static void run_decoder(qwen_decoder *d, const qwen_model *m, const test_case *c
     int32_t best = -1;
     for (size_t at = 0; at < n;) {
         const size_t M = n - at < QWEN_PREFILL_ROWS ? n - at : QWEN_PREFILL_ROWS;
-        CHECKF(qwen_decoder_append(d, ids + at, M, embeddings, &best, at + M == n, at + M == n ? hidden : NULL, &err) == QWEN_OK, "%s", err.msg);
+        CHECKF(qwen_decoder_append(d, ids + at, M, embeddings, &best, NULL, at + M == n, at + M == n ? hidden : NULL, &err) == QWEN_OK, "%s", err.msg);
         at += M;
     }
     compare(D_HIDDEN, c->file, hidden, qwen_tensors_find(golden, "dec_hidden_last"), d->config->n_layers * H);
@@ -141,7 +141,7 @@ static void run_decoder(qwen_decoder *d, const qwen_model *m, const test_case *c
         memcpy(logits + i * V, d->logits, V * sizeof *logits);
         const int32_t id = best;
         wrong += id != c->tokens[i];
-        if (i + 1 < c->n_tokens) CHECKF(qwen_decoder_append(d, &id, 1, NULL, &best, 1, NULL, &err) == QWEN_OK, "%s", err.msg);
+        if (i + 1 < c->n_tokens) CHECKF(qwen_decoder_append(d, &id, 1, NULL, &best, NULL, 1, NULL, &err) == QWEN_OK, "%s", err.msg);
     }
     CHECKF(wrong == 0, "%s: %d of %zu tokens differ", c->file, wrong, c->n_tokens);
     if (qwen_tensors_find(golden, "step_logits")) compare(D_LOGITS, c->file, logits, qwen_tensors_find(golden, "step_logits"), c->n_tokens * V);

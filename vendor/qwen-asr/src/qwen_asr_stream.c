@@ -49,7 +49,8 @@ struct qwen_stream {
     float *pcm;                /* [capacity]; the first len hold samples base .. base + len - 1 of the stream */
     size_t capacity, len;
     uint64_t base;
-    bool finished, whole_done; /* whole_done: the one segment without a segmenter was begun */
+    bool finished, all_done;   /* all_done: finished, and nothing is left to do */
+    bool whole_done;           /* the one segment without a segmenter was begun */
 
     enum { IDLE, PARTIAL, FINAL } work; /* what `current` is being decoded for */
     qwen_segment current;
@@ -448,6 +449,7 @@ static qwen_status begin_work(qwen_stream *s, qwen_error *err) {
 static qwen_status step(qwen_stream *s, qwen_error *err) {
     if (s->pending == QWEN_EVENT_SEGMENT) return qwen_fail(err, QWEN_ERR_STATE, "a finished segment waits to be taken with qwen_stream_next");
     const qwen_status begun = begin_work(s, err);
+    if (begun == QWEN_AGAIN && s->work == IDLE) s->all_done = s->finished;
     if (begun != QWEN_AGAIN || s->work == IDLE) return begun;
     const qwen_status status = qwen_generate_step(&s->generate, err);
     if (status < 0) return status;
@@ -488,7 +490,8 @@ qwen_status qwen_stream_next(qwen_stream *s, qwen_event *ev) {
 qwen_stream_stats qwen_stream_describe(const qwen_stream *s) {
     qwen_stream_stats stats = s->stats;
     const qwen_generate_work *w = &s->generate.work;
-    if (s->work == FINAL || s->pending == QWEN_EVENT_SEGMENT) stats.samples_done = s->current.start;
+    if (s->all_done) stats.samples_done = s->stats.samples_fed;
+    else if (s->work == FINAL || s->n_parts || s->pending == QWEN_EVENT_SEGMENT) stats.samples_done = s->current.start;
     else if (s->segmenter) stats.samples_done = qwen_segmenter_floor(s->segmenter);
     else stats.samples_done = s->whole_done ? s->stats.samples_fed : 0;
     stats.contradictions = s->hypothesis.contradicted;

@@ -94,6 +94,7 @@ static void the_text_depends_neither_on_push_sizes_nor_on_threads(const qwen_mod
     qwen_stream_params p = qwen_stream_params_default();
     p.n_threads = 1;
     CHECKF(run(m, &p, pcm, n, n, &whole, &err) == QWEN_OK, "%s", err.msg);
+    CHECK(whole.stats.samples_done == n && whole.stats.samples_fed == n);
     CHECKF(whole.segments >= 2, "%zu segments: the babble must be cut for this test to mean anything", whole.segments);
     const size_t pushes[] = {1, 160, 1600, 160000, 0};
     for (size_t i = 0; i < sizeof pushes / sizeof *pushes; i++) {

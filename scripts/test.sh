@@ -51,6 +51,7 @@ skip() {
 set_up() {
     need_rust
     need_c_compiler
+    need_sound_library
     if is_macos; then
         have shellcheck || say "notice: brew install shellcheck"
         return
@@ -59,6 +60,9 @@ set_up() {
     install_packages shellcheck python3 python3-pip
     install_packages clang libclang-dev
     install_packages pkg-config libopenblas-dev
+    # The virtual microphone, and a terminal for the tests that look at one.
+    install_packages pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
+    install_packages tmux
     if [ "$(uname -m)" = x86_64 ]; then
         install_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
     fi

@@ -98,7 +98,9 @@ impl Error {
             #[cfg(feature = "files")]
             Self::Audio(_) => None,
             #[cfg(feature = "live")]
-            Self::Journal(_) => Some("look at the directory and at the room on the disk, or record elsewhere".to_owned()),
+            Self::Journal(_) => {
+                Some("look at the directory and at the room on the disk, or record elsewhere".to_owned())
+            }
             #[cfg(feature = "capture")]
             Self::Capture(error) => Some(error.hint().to_owned()),
         }

@@ -61,7 +61,8 @@ use openblas_src as _;
 
 pub use engine::{
     CancelHandle, CpuFeatures, CutReason, Event, Events, Language, LiveAudio, LiveFeed, LiveStats, Model, ModelInfo,
-    ModelOptions, Options, Progress, Pulled, SAMPLE_RATE, Segment, Stats, StopReason, Stream, Text, Transcriber, Transcript, Transcription, Update, languages,
+    ModelOptions, Options, Progress, Pulled, SAMPLE_RATE, Segment, Stats, StopReason, Stream, Text, Transcriber,
+    Transcript, Transcription, Update, languages,
 };
 pub use error::Error;
 #[cfg(feature = "live")]

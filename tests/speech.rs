@@ -60,12 +60,8 @@ fn one_segment(seconds: f64) -> Options {
 
 /// What is compared: lower case words without punctuation, or characters where a script has no spaces.
 fn units(text: &str, by_character: bool) -> Vec<String> {
-    let kept: String = text
-        .to_lowercase()
-        .chars()
-        .filter(|c| *c != '\'')
-        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-        .collect();
+    let kept: String =
+        text.to_lowercase().chars().filter(|c| *c != '\'').map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     if by_character {
         kept.chars().filter(|c| *c != ' ').map(String::from).collect()
     } else {
@@ -137,7 +133,13 @@ fn longer_recordings_are_no_worse_than_the_official_pieces() {
         let text = transcribe(&model, &Options::default(), &clip.samples);
         let (edits, units) = errors(clip, &text);
         let rate = clip.official_rate_cut.expect("the manifest has the figure for longer files");
-        println!("{} ({}): {:.1} %, officially {:.1} %", clip.name, clip.set, percent(edits as f64, units), 100.0 * rate);
+        println!(
+            "{} ({}): {:.1} %, officially {:.1} %",
+            clip.name,
+            clip.set,
+            percent(edits as f64, units),
+            100.0 * rate
+        );
         ours += edits;
         official += rate * units as f64;
         total += units;

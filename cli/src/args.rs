@@ -72,8 +72,8 @@ pub(crate) struct Record {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
-    /// How fast --input is played: 1 is real time, 0 as fast as it can be recognised
-    #[arg(long, value_name = "X", default_value = "1", value_parser = speed, requires = "input")]
+    /// How fast --input is played: 1 is real time, 0 as fast as it can be recognised [default: 1]
+    #[arg(long, value_name = "X", default_value = "1", hide_default_value = true, value_parser = speed, requires = "input")]
     pub(crate) speed: f64,
 
     /// Threads that compute [default: one per physical core, at most 8]
@@ -246,12 +246,12 @@ Exit codes:
   130  aborted; the audio is kept
 
 Files:
-  ~/diy_typeless_recordings  where recordings go, unless --output-dir names another directory
-  recording_*.wav            the audio, 16 kHz mono
-  recording_*.txt            the text
-  recording_*.unfinished.wav the audio while it grows. If the program is killed it stays, and `transcribe` reads it;
-                             the next `record` mentions it and takes \"unfinished\" out of its name
-Only their owner can read them, and nothing is ever overwritten.
+  recording_*.wav             the audio, 16 kHz mono
+  recording_*.txt             the text
+  recording_*.unfinished.wav  the audio while it grows
+They are in ~/diy_typeless_recordings unless --output-dir says otherwise. Only their owner can read them, and nothing is ever
+overwritten. If the program is killed, the unfinished audio stays and `transcribe` reads it; the next `record` mentions it
+and takes \"unfinished\" out of its name.
 
 Environment:
   DIY_TYPELESS_MODEL  directory of the model

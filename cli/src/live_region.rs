@@ -154,8 +154,9 @@ fn compose(view: &View, columns: usize, height: usize, styled: bool) -> Vec<Row>
         if marked { format!("{}{ELLIPSIS}", " ".repeat(columns - 1)) } else { " ".repeat(columns) }
     };
     let mut rows = vec![cut(&meter, room)];
-    if beside && rows[0].text == meter {
-        if let Some(first) = (!text.is_empty()).then(|| text.remove(0)).filter(|first| first.width > 0) {
+    if beside && rows[0].text == meter && !text.is_empty() {
+        let first = text.remove(0);
+        if first.width > 0 {
             let gap = gap(indent - rows[0].width, left_out);
             rows[0] = Row { text: format!("{meter}{gap}{}", first.text), width: indent + first.width };
         }
@@ -374,7 +375,7 @@ mod tests {
         view.status = "loading the model";
         view.lag_seconds = 1.0;
         assert_eq!(lines(&view, 100, 24), ["  0:07  ▂▅█▅▂▆  -21 dB   loading the model"]);
-        view.lag_seconds = 3.14;
+        view.lag_seconds = 3.12;
         view.status = "";
         assert_eq!(lines(&view, 100, 24), ["  0:07  ▂▅█▅▂▆  -21 dB  lag 3.1 s"]);
     }

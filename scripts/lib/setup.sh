@@ -64,3 +64,10 @@ need_c_compiler() {
         install_packages gcc libc6-dev || fail "there is no C compiler" "install gcc and the C library's headers"
     fi
 }
+
+# What the microphone is reached through on Linux; other systems bring it.
+need_sound_library() {
+    if is_macos || pkg-config --exists alsa 2>/dev/null; then return; fi
+    install_packages pkg-config libasound2-dev ||
+        fail "the headers of ALSA are not installed" "install pkg-config and libasound2-dev (alsa-lib-devel, alsa-lib)"
+}

@@ -154,6 +154,9 @@ impl Reader {
                     self.at += n as u64;
                     return Ok(Pulled::Samples(n));
                 }
+                _ if begin.is_some() => {
+                    return Err(Error::Internal { message: format!("the audio at sample {} got lost", self.at) });
+                }
                 // The overflow may have been opened in the meantime.
                 other if self.backlog.overflow().begin.is_none() => return Ok(other),
                 _ => {}

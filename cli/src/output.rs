@@ -198,7 +198,12 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
 
 /// All or nothing, readable by the user only, and never over an existing file.
 pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let fail = |e: &io::Error| Failure::new(Code::Other, format!("cannot write {}: {e}", path.display()));
+    let fail = |e: &io::Error| {
+        // Without the error's number, and without the temporary file's name, which say nothing to a reader.
+        let why = e.to_string();
+        let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
+        Failure::new(Code::Other, format!("cannot write {}: {why}", path.display()))
+    };
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|e| fail(&e))?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|e| fail(&e))?;

@@ -47,6 +47,10 @@ fn record(args: &Record) -> Result<Code, Failure> {
     options.engine.threads = args.threads.map_or(0, usize::from);
     options.keep_journal = !args.no_audio;
     options.throttle = Duration::from_millis(args.throttle_ms.into());
+    if args.speed > 0.0 {
+        // A file played at a pace stands for a microphone, which does not wait for the machine either.
+        options.lead_seconds = f32::INFINITY;
+    }
     let recordings = Recordings::open(args.output_dir.as_deref())?;
 
     let model = find_model(args.local_asr.as_deref());

@@ -140,7 +140,7 @@ fn is_as_committed(lines: &[String], file: &str) {
 #[test]
 fn a_wide_terminal_shows_settled_and_tentative_text_beside_the_meter() {
     let name = "short_unseen_001.flac";
-    let Some(pane) = Pane::record("a_wide_terminal", 120, &format!("--input {name} --speed 2")) else { return };
+    let Some(pane) = Pane::record("a_wide_terminal", 120, &format!("--input {name}")) else { return };
     let lines = pane.until("settled text", |lines| {
         lines.get(1).is_some_and(|line| line.contains("Add potatoes and thirty-six minutes")) && is_meter(&lines[1])
     });
@@ -162,7 +162,7 @@ fn a_wide_terminal_shows_settled_and_tentative_text_beside_the_meter() {
 
 #[test]
 fn a_narrow_terminal_shows_the_end_of_wide_characters_below_the_meter() {
-    let Some(pane) = Pane::record("a_narrow_terminal", 40, "--input mandarin_001.flac --speed 2") else { return };
+    let Some(pane) = Pane::record("a_narrow_terminal", 40, "--input mandarin_001.flac") else { return };
     let lines = pane.until("Chinese text", |lines| lines.iter().any(|line| line.contains("电脑。你们喜欢")));
     assert_eq!(
         lines[..4],

@@ -109,10 +109,6 @@ impl Recogniser {
         let mut rest = 0..0;
         let (mut ended, mut finished, mut idle) = (false, false, true);
         loop {
-            // Also where there is no work that would look at it.
-            if self.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
             if rest.is_empty() && !ended {
                 match self.reader.pull(&mut block, if idle { LOOK } else { Duration::ZERO })? {
                     Pulled::Samples(n) => rest = 0..n,
@@ -122,10 +118,11 @@ impl Recogniser {
             }
             let taken = if rest.is_empty() { 0 } else { stream.feed(&block[rest.clone()])? };
             rest.start += taken;
-            if ended && rest.is_empty() && !finished {
+            if ended && !finished {
                 stream.finish()?;
                 finished = true;
             }
+            // Looks at an abort, too, also when there is no work.
             let worked = stream.step()? == Progress::Worked;
             while let Some(event) = stream.next_event() {
                 self.pass_on(event);

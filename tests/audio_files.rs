@@ -167,13 +167,14 @@ fn rates_and_channels_do_not_matter() {
     for (rate, channels) in [(8_000, 1), (11_025, 2), (44_100, 2), (48_000, 8), (96_000, 6), (192_000, 1), (192_000, 8)]
     {
         let frames = rate as usize;
-        let mono: Vec<f32> = (0..frames).map(|i| (i as f32 * 440.0 * 6.283_185 / rate as f32).sin() * 0.5).collect();
+        let mono: Vec<f32> =
+            (0..frames).map(|i| (i as f32 * 440.0 * std::f32::consts::TAU / rate as f32).sin() * 0.5).collect();
         let interleaved: Vec<f32> = mono.iter().flat_map(|&x| std::iter::repeat_n(x, channels)).collect();
         let file = honest(INT, 16, u16::try_from(channels).expect("few"), rate, &i16_bytes(&interleaved));
         let out = read(file).expect("reads");
         assert_eq!(out.len(), 16_000, "{rate} Hz, {channels} channels");
         let worst = (1_000..15_000)
-            .map(|i| (out[i] - (i as f32 * 440.0 * 6.283_185 / 16_000.0).sin() * 0.5).abs())
+            .map(|i| (out[i] - (i as f32 * 440.0 * std::f32::consts::TAU / 16_000.0).sin() * 0.5).abs())
             .fold(0.0, f32::max);
         assert!(worst < 3e-3, "{rate} Hz, {channels} channels: off by {worst}");
     }

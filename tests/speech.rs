@@ -4,6 +4,7 @@
 //! Expectations come from manifest.json beside the audio. `QWEN_SPEECH_DIR` names another directory of that kind, for
 //! example the full set that the files here were taken from.
 #![cfg(feature = "files")]
+#![allow(clippy::print_stdout, reason = "the figures are worth reading when a test fails")]
 
 use std::path::PathBuf;
 

@@ -279,6 +279,13 @@ fn live(model: &Path) -> Outcome<()> {
     Ok(())
 }
 
+fn append(text: &mut String, event: Event) {
+    if let Event::Segment(segment) = event {
+        text.push_str(segment.separator);
+        text.push_str(&segment.text);
+    }
+}
+
 /// Speech for so many minutes as fast as it goes: memory must not grow, nor the time a segment takes.
 fn soak(model: &Path, minutes: usize) -> Outcome<()> {
     let opened = Model::open(model)?;
@@ -286,12 +293,12 @@ fn soak(model: &Path, minutes: usize) -> Outcome<()> {
     options.partial_ms = 1_000;
     let mut stream = Stream::open(&opened, &options)?;
     let minute = speech(60 * RATE)?;
-    let mut after_five = 0;
+    let (mut after_five, mut live) = (0, String::new());
     println!("| minute | resident | seconds it took |\n|---|---|---|");
     for i in 1..=minutes {
         let began = Instant::now();
         for block in minute.chunks(RATE / 10) {
-            stream.feed_all(block, |_| ())?;
+            stream.feed_all(block, |event| append(&mut live, event))?;
         }
         let resident = memory_mb("VmRSS");
         if i == 5 {
@@ -301,8 +308,15 @@ fn soak(model: &Path, minutes: usize) -> Outcome<()> {
             println!("| {i} | {resident} MB | {:.2} |", began.elapsed().as_secs_f64());
         }
     }
+    stream.finish_all(|event| append(&mut live, event))?;
+    let (mut offline, mut again) = (String::new(), Stream::open(&opened, &Options::default())?);
+    for _ in 0..minutes {
+        again.feed_all(&minute, |event| append(&mut offline, event))?;
+    }
+    again.finish_all(|event| append(&mut offline, event))?;
+    println!("\nlive text equals offline text: {}, {} bytes", live == offline, live.len());
     if minutes > 5 {
-        println!("\ngrowth after minute 5: {} MB", memory_mb("VmRSS").saturating_sub(after_five));
+        println!("growth after minute 5: {} MB", memory_mb("VmRSS").saturating_sub(after_five));
     }
     Ok(())
 }

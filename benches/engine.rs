@@ -4,6 +4,8 @@
 //!     cargo bench --features files --bench engine -- offline MODEL 5 15 30 60
 //!     cargo bench --features files --bench engine -- live MODEL
 //!     cargo bench --features files --bench engine -- soak MODEL 60
+//!     cargo bench --features files --bench engine -- segments MODEL
+//!     cargo bench --features files --bench engine -- cancel MODEL
 //!
 //! Every row is a process of its own, so that its peak memory is its own.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a benchmark is for")]
@@ -40,9 +42,14 @@ fn main() -> Outcome<()> {
         }
         ["live-rows", model] => live(Path::new(model)),
         ["soak", model, minutes] => soak(Path::new(model), minutes.parse()?),
+        ["segments", model] => segments(Path::new(model)),
+        ["cancel", model] => cancel(Path::new(model)),
         // `cargo test --all-targets` runs benchmarks without arguments: nothing is measured then.
         [] => Ok(()),
-        _ => Err("usage: offline MODEL SECONDS... | live MODEL | soak MODEL MINUTES".into()),
+        _ => {
+            Err("usage: offline MODEL SECONDS... | live MODEL | soak MODEL MINUTES | segments MODEL | cancel MODEL"
+                .into())
+        }
     }
 }
 
@@ -276,6 +283,58 @@ fn live(model: &Path) -> Outcome<()> {
     );
     println!("draft tokens kept: {} of {}", count(&|s| s.draft_accepted), count(&|s| s.draft_offered));
     println!("peak memory: {} MB", memory_mb("VmHWM"));
+    Ok(())
+}
+
+/// A recording of several segments as the product takes it: a generated model must say its one text in each.
+fn segments(model: &Path) -> Outcome<()> {
+    let opened = Model::open(model)?;
+    let mut stream = Stream::open(&opened, &Options::default())?;
+    let (mut all, began) = (Vec::new(), Instant::now());
+    let mut keep = |event| {
+        if let Event::Segment(segment) = event {
+            all.push(segment.text);
+        }
+    };
+    let seconds = 88;
+    stream.feed_all(&speech(seconds * RATE)?, &mut keep)?;
+    stream.finish_all(&mut keep)?;
+    all.iter().try_for_each(|text| check_text(model, text))?;
+    println!(
+        "{seconds} s: {} segments, each with the expected text, {:.1} s",
+        all.len(),
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// How long after the flag was set a step gives up, at moments all over a decode.
+fn cancel(model: &Path) -> Outcome<()> {
+    let opened = Model::open(model)?;
+    let samples = speech(20 * RATE)?;
+    let mut took = Vec::new();
+    for delay_ms in (100..4_000).step_by(390) {
+        let mut stream = Stream::open(&opened, &Options::default())?;
+        let handle = stream.cancel_handle();
+        let flag = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+            handle.cancel();
+            Instant::now()
+        });
+        let result = stream.feed_all(&samples, |_| ()).and_then(|()| stream.finish_all(|_| ()));
+        let now = Instant::now();
+        let set = flag.join().map_err(|_| "the thread that cancels failed")?;
+        if result.is_err() {
+            took.push(now.saturating_duration_since(set).as_secs_f64());
+        }
+    }
+    let worst = took.iter().copied().fold(0.0, f64::max);
+    println!(
+        "{} cancellations, p50 {:.0} ms, longest {:.0} ms",
+        took.len(),
+        1e3 * percentile(&mut took, 0.5),
+        1e3 * worst
+    );
     Ok(())
 }
 

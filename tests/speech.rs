@@ -6,6 +6,7 @@
 #![cfg(feature = "files")]
 #![allow(clippy::print_stdout, reason = "the figures are worth reading when a test fails")]
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use diy_typeless::audio::AudioReader;
@@ -208,7 +209,12 @@ fn in_a_row(clips: &[Clip], seconds: usize, random: &mut Random) -> Vec<f32> {
 fn live_text_is_offline_text_to_the_byte() {
     let full = std::env::var_os("QWEN_TEST_FULL").is_some_and(|value| value != "0");
     let seed = std::env::var("QWEN_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_124);
-    println!("seed {seed} (QWEN_TEST_SEED), {}", if full { "every combination" } else { "a subset" });
+    // Past the test harness, which would keep it to itself when all is well.
+    let _ = writeln!(
+        std::io::stderr(),
+        "seed {seed} (QWEN_TEST_SEED), {}",
+        if full { "every combination" } else { "a subset" }
+    );
     let mut random = Random(seed);
     let clips = clips();
     let (minute, ten) = (in_a_row(&clips, 60, &mut random), in_a_row(&clips, 600, &mut random));

@@ -15,8 +15,10 @@
  *         size_t taken = 0;
  *         if (qwen_stream_feed(stream, pcm, n_left, &taken, &err) < 0) return complain(err.msg);
  *         pcm += taken, n_left -= taken;
- *         while (qwen_stream_step(stream, &err) == QWEN_OK)
+ *         qwen_status status;
+ *         while ((status = qwen_stream_step(stream, &err)) == QWEN_OK)
  *             for (qwen_event ev; qwen_stream_next(stream, &ev) == QWEN_OK;) show(&ev);
+ *         if (status < 0) return complain(err.msg);
  *     }
  *     qwen_stream_finish(stream, &err);            // no more audio will come
  *     ... step and next as above, until step answers QWEN_AGAIN ...
@@ -179,7 +181,8 @@ QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_finish(qwen_stream *stream, qwe
 QWEN_API QWEN_MUST_CHECK qwen_status qwen_stream_step(qwen_stream *stream, qwen_error *err);
 
 typedef enum qwen_event_kind {
-    QWEN_EVENT_TEXT = 1,   /* text of the segment being spoken or decoded, so far; never ends inside a character */
+    QWEN_EVENT_TEXT = 1,   /* text of the segment being spoken or decoded, so far; never ends inside a character.
+                              An empty text takes back what was shown of a segment that turned out to hold no speech */
     QWEN_EVENT_SEGMENT = 2 /* a segment is final */
 } qwen_event_kind;
 
@@ -192,7 +195,7 @@ typedef enum qwen_stop_reason {
 /* Why the audio was cut at the end of a segment. */
 typedef enum qwen_cut_reason {
     QWEN_CUT_PAUSE = 0,  /* inside a pause between words */
-    QWEN_CUT_LENGTH = 1, /* the segment reached its longest length and was cut where it was quietest */
+    QWEN_CUT_LENGTH = 1, /* without a pause, where it was quietest: the segment reached its longest length, or its decode ran in circles */
     QWEN_CUT_END = 2     /* the audio ended */
 } qwen_cut_reason;
 
@@ -224,7 +227,7 @@ typedef struct qwen_stream_stats {
     uint64_t samples_repaired; /* NaN or infinity replaced by 0 */
     uint64_t samples_clipped;  /* outside [-1, 1] */
     uint64_t samples_done;     /* every sample before this one has been dealt with */
-    uint64_t segments;
+    uint64_t segments;         /* of the segmenter, begun; one whose decode ran in circles gives several events */
     uint64_t audio_tokens, prompt_tokens, text_tokens; /* of finished segments */
     uint64_t partials;         /* decodes of a segment that was still being spoken, finished ones */
     uint64_t contradictions;   /* of these, how many disagreed with text that had been called settled */

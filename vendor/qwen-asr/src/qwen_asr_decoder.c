@@ -31,12 +31,16 @@ static void fill_rope(qwen_decoder *d) {
     }
 }
 
+qwen_status qwen_decoder_fits(const qwen_text_config *config, size_t positions, qwen_error *err) {
+    if (positions <= config->max_positions) return QWEN_OK;
+    return qwen_fail(err, QWEN_ERR_ARG, "%zu positions are needed (prompt, audio and text) and the model has %zu: use shorter segments or a shorter context", positions,
+                     config->max_positions);
+}
+
 qwen_status qwen_decoder_open(qwen_decoder *out, const qwen_text_config *config, const qwen_decoder_weights *weights, const qwen_ops *ops,
                               size_t max_positions, qwen_error *err) {
     memset(out, 0, sizeof *out);
-    if (max_positions > config->max_positions)
-        return qwen_fail(err, QWEN_ERR_ARG, "%zu positions are needed (prompt, audio and text) and the model has %zu: use shorter segments or a shorter context",
-                         max_positions, config->max_positions);
+    QWEN_TRY(qwen_decoder_fits(config, max_positions, err));
     out->config = config;
     out->weights = weights;
     out->ops = ops;

@@ -28,6 +28,9 @@ typedef struct qwen_decoder {
     const float *logits;    /* [V] of the last row that was asked for; inside logit_rows */
 } qwen_decoder;
 
+/* QWEN_ERR_ARG if the model has fewer positions than that. */
+qwen_status qwen_decoder_fits(const qwen_text_config *config, size_t positions, qwen_error *err);
+
 qwen_status qwen_decoder_open(qwen_decoder *out, const qwen_text_config *config, const qwen_decoder_weights *weights, const qwen_ops *ops,
                               size_t max_positions, qwen_error *err);
 void qwen_decoder_close(qwen_decoder *d); /* safe on a zeroed one */

@@ -173,7 +173,7 @@ static void lay_out_prompt(qwen_generate *g) {
     g->fed = g->r.decoder->n_positions;
 }
 
-/* The next chunk of window g->window that must be computed, or one past its last. */
+/* Moves g->chunk to the next chunk of window g->window that must be computed, or to the window's end, which it returns. */
 static size_t next_chunk(qwen_generate *g) {
     const size_t end = qwen_min_size((g->window + 1) * window_chunks(g), qwen_encoder_chunks(g->n_frames));
     while (g->chunk < end && still_valid(g, &g->chunk_cache[g->chunk])) g->chunk++;
@@ -201,7 +201,8 @@ static qwen_status encode(qwen_generate *g, qwen_error *err) {
         g->phase = QWEN_GENERATE_PREFILL;
         return QWEN_OK;
     }
-    if (next_chunk(g) == g->chunk) {
+    const size_t end = next_chunk(g);
+    if (g->chunk == end) {
         QWEN_TRY(encode_window(g, err));
         g->window++;
         return QWEN_OK;

@@ -28,7 +28,7 @@
 #define EAGER_PAUSE_MS 250    /* after this much silence the open segment is decoded at once */
 #define PARTIAL_REST 1.2      /* next partial not before this many times what the last one took, measured in audio that came meanwhile */
 #define SPLIT_MIN_S 4         /* a segment is split only if both halves are about two seconds or more */
-#define SPLIT_MAX 8           /* parts that can wait: three splits of one segment leave at most four */
+#define SPLIT_MAX 8           /* parts that can wait; with SPLIT_MIN_S it bounds the work on one segment */
 #define SPLIT_WINDOW 3200     /* 200 ms: as long as a short pause */
 #define CYCLE_MAX 8           /* longest cycle of tokens looked for ... */
 #define CYCLE_TIMES 4         /* ... and how often it must have come */
@@ -66,7 +66,9 @@ struct qwen_stream {
     uint64_t not_before;       /* fed samples before which no partial begins */
     double partial_began_s;    /* work_seconds when the running partial began */
     uint64_t partial_began_at; /* samples fed then */
-    size_t stable_bytes;       /* of the waiting text event */
+    size_t stable_bytes;       /* as last offered */
+    qwen_event event;          /* the waiting one, without its text */
+    bool on_show;              /* text of the open segment was offered, and no segment has replaced it */
     qwen_event_kind pending;   /* 0: no event waits */
     qwen_buf text, language;   /* of the event */
     qwen_buf shown;            /* settled text of the open segment, as it was shown */
@@ -103,6 +105,7 @@ static qwen_status open_engine(qwen_stream *s, const qwen_stream_params *p, size
     const size_t max_tokens = token_limit(p->max_tokens, max_samples);
     const size_t positions = s->prompt.before.len + qwen_audio_rows(qwen_mel_frames(max_samples)) + s->prompt.after.len + max_tokens;
     const size_t window = c->audio.window_chunks * QWEN_CHUNK_ROWS;
+    QWEN_TRY(qwen_decoder_fits(&c->text, positions, err));
     const size_t widest = qwen_max_size(c->audio.conv_bins * c->audio.conv_channels, qwen_max_size(c->audio.ffn, c->text.ffn));
     const size_t heads = qwen_max_size(c->text.n_heads * c->text.head_dim, qwen_max_size(c->audio.width, c->text.width));
     QWEN_TRY(qwen_ops_open(&s->ops, &s->model->kernels, p->n_threads, qwen_max_size(positions, window), 9 * c->audio.conv_channels,
@@ -118,7 +121,7 @@ static qwen_status open_parts(qwen_stream *s, const qwen_stream_params *p, qwen_
     QWEN_TRY(check_params(p, err));
     QWEN_TRY(qwen_language_find(&s->forced, p->language, err));
     QWEN_TRY(qwen_prompt_open(&s->prompt, s->model->tokenizer, &s->model->special, p->context, s->forced, NULL, err));
-    size_t max_samples = (size_t)ceilf(p->max_audio_s * QWEN_SAMPLE_RATE);
+    size_t max_samples = p->no_segmenter ? (size_t)ceilf(p->max_audio_s * QWEN_SAMPLE_RATE) : 0;
     s->capacity = max_samples;
     if (!p->no_segmenter) {
         const qwen_segment_params sp = qwen_segment_params_default();
@@ -223,6 +226,7 @@ qwen_status qwen_stream_feed(qwen_stream *s, const float *pcm, size_t n, size_t 
 
 qwen_status qwen_stream_finish(qwen_stream *s, qwen_error *err) {
     if (!s) return qwen_fail(err, QWEN_ERR_ARG, "qwen_stream_finish: stream is NULL");
+    if (s->failed) return qwen_fail(err, QWEN_ERR_STATE, "the stream failed before; it can only be closed");
     if (!s->finished && s->segmenter) qwen_segmenter_finish(s->segmenter);
     s->finished = true;
     return QWEN_OK;
@@ -285,10 +289,10 @@ static size_t quietest(const float *pcm, size_t n) {
     return best + SPLIT_WINDOW / 2;
 }
 
-/* If the decode of s->current went wrong, divides it into two parts to be decoded instead; its outer borders stay. */
+/* If the decode of s->current, whose text is parsed, went wrong ("language None" is an answer: nobody speaks), divides it into two parts to be decoded instead; its outer borders stay. */
 static bool split_segment(qwen_stream *s) {
     const qwen_generate *g = &s->generate;
-    const bool looping = g->stop == QWEN_STOP_MAX_TOKENS && ends_in_a_cycle(g->tokens, g->n_tokens), mute = g->n_tokens == 0;
+    const bool looping = g->stop == QWEN_STOP_MAX_TOKENS && ends_in_a_cycle(g->tokens, g->n_tokens), mute = s->text.len == 0 && (s->language.len > 0 || g->n_tokens == 0);
     if (!s->segmenter || !(looping || mute) || g->n_samples < SPLIT_MIN_S * QWEN_SAMPLE_RATE || s->n_parts + 2 > SPLIT_MAX) return false;
     const size_t at = quietest(s->segment_pcm + (s->current.start - s->segment_start), g->n_samples);
     qwen_segment first = s->current, second = s->current;
@@ -308,22 +312,38 @@ static qwen_status begin_part(qwen_stream *s, qwen_error *err) {
 
 static qwen_status no_memory(qwen_error *err) { return qwen_fail(err, QWEN_ERR_NOMEM, "out of memory for the text of a segment"); }
 
+/* What there is to tell about s->current; its text stays where it is until it is taken or replaced. */
+static void make_event(qwen_stream *s, qwen_event_kind kind, size_t stable_bytes) {
+    s->event = (qwen_event){
+        .kind = kind,
+        .stop = kind == QWEN_EVENT_SEGMENT ? s->generate.stop : QWEN_STOP_EOS,
+        .cut = s->current.cut,
+        .stable_bytes = stable_bytes,
+        .separator = s->separator,
+        .start_sample = s->current.start,
+        .end_sample = s->current.end,
+        .n_audio_tokens = (uint32_t)s->generate.n_rows,
+        .n_tokens = (uint32_t)s->generate.n_tokens,
+    };
+    s->pending = kind;
+}
+
 /* Makes s->next_text the text to offer, if it says something new. */
 static void offer(qwen_stream *s, size_t stable_bytes) {
     const bool same = s->next_text.len == s->text.len && (s->text.len == 0 || memcmp(s->next_text.data, s->text.data, s->text.len) == 0);
-    if (same && stable_bytes == s->stable_bytes) return;
+    if (same && (stable_bytes == s->stable_bytes || s->text.len == 0)) return;
     const qwen_buf old = s->text;
     s->text = s->next_text;
     s->next_text = old;
     s->stable_bytes = stable_bytes;
     s->separator = qwen_separator(s->last_char, qwen_first_char(s->text.data, s->text.len));
-    s->pending = QWEN_EVENT_TEXT;
+    make_event(s, QWEN_EVENT_TEXT, stable_bytes);
 }
 
 /* After a token of a finished segment: offers its text so far. */
 static qwen_status offer_token(qwen_stream *s, qwen_error *err) {
     const qwen_generate *g = &s->generate;
-    if (!s->token_events || g->phase != QWEN_GENERATE_DECODE || g->n_tokens == 0) return QWEN_OK;
+    if (!s->token_events || s->shown.len > 0 || g->phase != QWEN_GENERATE_DECODE || g->n_tokens == 0) return QWEN_OK;
     const size_t n = qwen_utf8_complete(g->raw_text.data, g->raw_text.len);
     if (!qwen_parse_partial(g->raw_text.data, n, s->forced, &s->language, &s->next_text)) return no_memory(err);
     offer(s, 0);
@@ -332,13 +352,18 @@ static qwen_status offer_token(qwen_stream *s, qwen_error *err) {
 
 static qwen_status end_segment(qwen_stream *s, qwen_error *err) {
     const qwen_generate *g = &s->generate;
-    if (split_segment(s)) return begin_part(s, err);
     if (!qwen_parse_output(g->raw_text.data, g->raw_text.len, s->forced, &s->language, &s->text)) return no_memory(err);
+    if (split_segment(s)) {
+        s->pending = 0;
+        return begin_part(s, err);
+    }
     s->separator = qwen_separator(s->last_char, qwen_first_char(s->text.data, s->text.len));
     if (s->text.len) s->last_char = qwen_last_char(s->text.data, s->text.len);
     s->work = IDLE;
-    s->stable_bytes = 0;
-    s->pending = QWEN_EVENT_SEGMENT;
+    s->on_show = false;
+    s->stable_bytes = SIZE_MAX; /* nothing was offered of what comes next */
+    qwen_buf_clear(&s->shown);
+    make_event(s, QWEN_EVENT_SEGMENT, s->text.len);
     s->stats.audio_tokens += g->n_rows;
     s->stats.prompt_tokens += g->n_rows ? g->n_prompt : 0;
     s->stats.text_tokens += g->n_tokens;
@@ -420,7 +445,20 @@ static qwen_status end_partial(qwen_stream *s, qwen_error *err) {
     s->not_before = s->partial_began_at + (uint64_t)(PARTIAL_REST * QWEN_SAMPLE_RATE * (work_seconds(s) - s->partial_began_s));
     qwen_hypothesis_update(&s->hypothesis, g->tokens, g->margins, g->n_tokens, s->current.end);
     if (!hypothesis_text(s, s->hypothesis.n_stable, &s->stable) || !hypothesis_text(s, s->hypothesis.n_tokens, &s->next_text)) return no_memory(err);
+    s->on_show = true;
     return settle_text(s) ? QWEN_OK : no_memory(err);
+}
+
+/* Takes text back that was shown of a segment which turned out to hold no speech: the background had become louder. */
+static bool take_back(qwen_stream *s) {
+    qwen_segment open;
+    uint64_t pause = 0;
+    if (!s->on_show || (qwen_segmenter_open_segment(s->segmenter, &open, &pause) && open.start == s->heard.start)) return false;
+    s->on_show = false;
+    qwen_buf_clear(&s->shown);
+    qwen_buf_clear(&s->next_text);
+    offer(s, 0);
+    return true;
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------------------- */
@@ -443,7 +481,7 @@ static qwen_status begin_work(qwen_stream *s, qwen_error *err) {
         s->partial_began_at = s->stats.samples_fed;
         return begin_from_buffer(s, false, err);
     }
-    return QWEN_AGAIN;
+    return s->work == IDLE && take_back(s) ? QWEN_OK : QWEN_AGAIN;
 }
 
 static qwen_status step(qwen_stream *s, qwen_error *err) {
@@ -468,21 +506,10 @@ qwen_status qwen_stream_step(qwen_stream *s, qwen_error *err) {
 qwen_status qwen_stream_next(qwen_stream *s, qwen_event *ev) {
     if (!s || !ev) return QWEN_ERR_ARG;
     if (!s->pending) return QWEN_AGAIN;
-    const bool final = s->pending == QWEN_EVENT_SEGMENT;
-    *ev = (qwen_event){
-        .kind = s->pending,
-        .stop = final ? s->generate.stop : QWEN_STOP_EOS,
-        .cut = s->current.cut,
-        .text = s->text.len ? s->text.data : "",
-        .text_bytes = s->text.len,
-        .stable_bytes = final ? s->text.len : s->stable_bytes,
-        .separator = s->separator,
-        .language = s->language.len ? s->language.data : "",
-        .start_sample = s->current.start,
-        .end_sample = s->current.end,
-        .n_audio_tokens = (uint32_t)s->generate.n_rows,
-        .n_tokens = (uint32_t)s->generate.n_tokens,
-    };
+    *ev = s->event;
+    ev->text = s->text.len ? s->text.data : "";
+    ev->text_bytes = s->text.len;
+    ev->language = s->language.len ? s->language.data : "";
     s->pending = 0;
     return QWEN_OK;
 }

@@ -31,3 +31,6 @@ printf '\n## Live, the small model\n\n'
 bench live tests/data/tiny-qwen3-asr
 printf '\n## An hour of speech, the small model\n\n'
 bench soak tests/data/tiny-qwen3-asr 60
+printf '\n## Several segments, and cancelling, 0.6B\n\n'
+bench segments "$models/0.6b"
+bench cancel "$models/0.6b"

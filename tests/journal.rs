@@ -149,9 +149,22 @@ fn record_until_killed() {
     }
 }
 
+/// `QWEN_TEST_SEED`, or another one in every run.
+fn seed() -> u64 {
+    if let Ok(text) = std::env::var("QWEN_TEST_SEED") {
+        return text.parse().expect("QWEN_TEST_SEED is a whole number");
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    u64::from(now.subsec_nanos()) ^ now.as_secs() << 20
+}
+
 #[test]
 fn killed_at_any_moment_all_but_the_last_second_can_be_read() {
     let dir = scratch("journal-kill");
+    let seed = seed();
+    // Past the test harness, which hides what passing tests print.
+    let _ = writeln!(std::io::stderr(), "moments to kill at: seed {seed} (QWEN_TEST_SEED)");
+    let mut random = seed;
     let started = (0..20_u64).map(|i| {
         let path = dir.join(format!("{i}.wav"));
         let child = Command::new(std::env::current_exe().expect("known"))
@@ -161,7 +174,8 @@ fn killed_at_any_moment_all_but_the_last_second_can_be_read() {
             .spawn()
             .expect("starts");
         // From 0.1 s to 2.6 s, scattered over the times between two syncs.
-        let moment = Duration::from_millis(100 + i * 7_919 % 2_500);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = Duration::from_millis(100 + (random >> 33) % 2_500);
         (child, path, moment)
     });
     let watched: Vec<_> = started

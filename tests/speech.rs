@@ -24,6 +24,7 @@ struct Clip {
     reference: String,
     by_character: bool,
     official: Option<String>,
+    official_cut: Option<String>,
     official_rate_cut: Option<f64>,
     samples: Vec<f32>,
 }
@@ -41,6 +42,7 @@ fn clips() -> Vec<Clip> {
             reference: entry["reference"].as_str().unwrap_or_default().to_owned(),
             by_character: entry["language"].as_str() == Some("Chinese"),
             official: entry["official"].as_str().map(str::to_owned),
+            official_cut: entry["official_cut"].as_str().map(str::to_owned),
             official_rate_cut: entry["official_wer_cut"].as_f64(),
             name,
         }
@@ -190,6 +192,91 @@ fn live(model: &Model, options: &Options, samples: &[f32], mut push: impl FnMut(
     stream.finish().expect("finishes");
     work(&mut stream);
     text
+}
+
+/// Which units of the reference have no counterpart in the text, by one alignment with the fewest edits.
+fn missing(reference: &[String], text: &[String]) -> Vec<bool> {
+    let mut cost = vec![vec![0; text.len() + 1]; reference.len() + 1];
+    for i in 0..=reference.len() {
+        for j in 0..=text.len() {
+            cost[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => (cost[i - 1][j - 1] + usize::from(reference[i - 1] != text[j - 1]))
+                    .min(cost[i - 1][j] + 1)
+                    .min(cost[i][j - 1] + 1),
+            };
+        }
+    }
+    let mut missing = vec![false; reference.len()];
+    let (mut i, mut j) = (reference.len(), text.len());
+    while i > 0 {
+        let replaced = |i: usize, j: usize| cost[i - 1][j - 1] + usize::from(reference[i - 1] != text[j - 1]);
+        if j > 0 && cost[i][j] == replaced(i, j) {
+            (i, j) = (i - 1, j - 1);
+        } else if cost[i][j] == cost[i - 1][j] + 1 {
+            i -= 1;
+            missing[i] = true;
+        } else {
+            j -= 1;
+        }
+    }
+    missing
+}
+
+/// Every run of five or more missing units, as a range of the reference.
+fn gaps(missing: &[bool]) -> Vec<std::ops::Range<usize>> {
+    let mut gaps = Vec::new();
+    let mut begin = 0;
+    for run in missing.chunk_by(|a, b| a == b) {
+        if run[0] && run.len() >= 5 {
+            gaps.push(begin..begin + run.len());
+        }
+        begin += run.len();
+    }
+    gaps
+}
+
+/// Whether eight units in a row occur four times.
+fn repeats(text: &[String]) -> bool {
+    text.windows(8).any(|eight| text.windows(8).filter(|other| *other == eight).count() >= 4)
+}
+
+#[test]
+fn gaps_and_repetitions_are_noticed() {
+    let words = |text: &str| units(text, false);
+    let reference = words("a b c d e f g h i j k");
+    assert_eq!(gaps(&missing(&reference, &words("a b c i j k"))), [3..8]);
+    assert_eq!(gaps(&missing(&reference, &words("a b c d i j k"))), []);
+    assert_eq!(gaps(&missing(&reference, &[])), [0..11]);
+    let eight = "a b c d e f g h ";
+    assert!(repeats(&words(&eight.repeat(4))) && !repeats(&words(&eight.repeat(3))));
+}
+
+/// In every file, live and offline. Words that the official text lacks as well are the small model's fault.
+#[test]
+fn nothing_is_lost_or_repeated() {
+    let model = support::model();
+    let mut options = Options::default();
+    options.partial_ms = 1_000;
+    for clip in &clips() {
+        let long = clip.seconds > 20.0;
+        let official = if long { &clip.official_cut } else { &clip.official };
+        let official = official.as_deref().expect("the manifest has the text");
+        let reference = units(&clip.reference, clip.by_character);
+        let lost_officially = missing(&reference, &units(official, clip.by_character));
+        let offline = transcribe(&model, &Options::default(), &clip.samples);
+        let streamed = live(&model, &options, &clip.samples, || 1_600);
+        assert_eq!(errors(clip, &streamed), errors(clip, &offline), "{}: live and offline", clip.name);
+        for (way, text) in [("offline", &offline), ("live", &streamed)] {
+            let heard = units(text, clip.by_character);
+            assert!(!repeats(&heard), "{}, {way}, runs in circles:\n  {text}", clip.name);
+            for gap in gaps(&missing(&reference, &heard)) {
+                let shared = lost_officially[gap.clone()].iter().all(|lost| *lost);
+                let words = reference[gap].join(" ");
+                assert!(shared, "{}, {way}, lost \"{words}\":\n  {text}\n  officially\n  {official}", clip.name);
+            }
+        }
+    }
 }
 
 /// So many seconds of the recordings in a row, with pauses between them.

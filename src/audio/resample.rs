@@ -220,6 +220,34 @@ mod tests {
     }
 
     #[test]
+    fn tones_from_100_hz_to_7_khz_keep_their_level() {
+        for rate in RATES.into_iter().filter(|&rate| rate >= 16_000) {
+            for hz in [100.0, 200.0, 440.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0, 5_000.0, 6_000.0, 7_000.0] {
+                let level = level_db(&convert(rate, &tone(rate, hz, rate as usize / 2), std::iter::empty()), hz);
+                assert!(level.abs() < 0.5, "{hz} Hz at {rate} Hz: {level:.2} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sweep_from_9_khz_to_the_highest_frequency_is_not_heard() {
+        for rate in [44_100, 48_000, 96_000] {
+            let seconds = 2.0;
+            let slope = (f64::from(rate) / 2.0 - 9_000.0) / seconds;
+            let at = |i: u32| f64::from(i) / f64::from(rate);
+            let sweep = (0..2 * rate).map(|i| (0.5 * (TAU * at(i) * (9_000.0 + slope * at(i) / 2.0)).sin()) as f32);
+            let out = convert(rate, &sweep.collect::<Vec<_>>(), std::iter::empty());
+            // It begins and ends at once, which is heard: 50 ms on either side do not count.
+            for (i, piece) in out[800..out.len() - 800].chunks_exact(160).enumerate() {
+                let power = piece.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / piece.len() as f64;
+                let level = 10.0 * (power / 0.125).max(1e-20).log10();
+                let hz = 9_000.0 + slope * (0.05 + 0.01 * i as f64);
+                assert!(level < -80.0, "{hz:.0} Hz at {rate} Hz: {level:.1} dB");
+            }
+        }
+    }
+
+    #[test]
     fn speech_band_tones_pass_at_low_rates() {
         for rate in [8_000, 11_025, 12_000] {
             let level = level_db(&convert(rate, &tone(rate, 3_400.0, rate as usize), std::iter::empty()), 3_400.0);

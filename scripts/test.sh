@@ -3,7 +3,7 @@
 # the sanitizers, the crate, the command line, the documentation. Sets up what is missing on Debian and Ubuntu.
 #
 #   scripts/test.sh           what every change must pass, about 15 minutes on two cores from nothing
-#   scripts/test.sh --full    tests that take a subset otherwise take everything
+#   scripts/test.sh --full    tests that take a subset otherwise take everything, and models of full size
 #   scripts/test.sh --only X  the sections whose name contains X
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -131,6 +131,18 @@ clippy() {
         cargo clippy --quiet --workspace --all-targets --features diy-typeless/files,diy-typeless/bindgen -- -D warnings
 }
 
+# Models of released size that must say one known text in every segment: 1.9 and 4.7 GB of disk, some minutes.
+full_size() {
+    local models=$BUILD/fullsize size
+    [ -x "$models/venv/bin/python" ] || { install_packages python3-venv && python3 -m venv "$models/venv"; } || return 1
+    "$models/venv/bin/pip" install --quiet --disable-pip-version-check numpy || return 1
+    for size in 0.6b 1.7b; do
+        [ -f "$models/$size/expected.json" ] && [ -f "$models/$size/done" ] ||
+            { "$models/venv/bin/python" benches/fullsize.py --size $size --out "$models/$size" && touch "$models/$size/done"; } || return 1
+        cargo bench --quiet --package diy-typeless --features files --bench engine -- segments "$models/$size" || return 1
+    done
+}
+
 documentation() {
     RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --features diy-typeless/files
 }
@@ -170,6 +182,7 @@ else
     section "crate with OpenBLAS" cargo test --quiet --package diy-typeless --features openblas,files
 fi
 section "documentation" documentation
+if [ -n "$FULL" ]; then section "full-size models" full_size; fi
 
 [ -n "$summary" ] || fail "no section is called like \`$ONLY\`" "grep section scripts/test.sh"
 printf '\n==== summary ====\n%s%d minutes %d seconds\n' "$summary" $((SECONDS / 60)) $((SECONDS % 60))

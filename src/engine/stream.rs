@@ -56,8 +56,6 @@ pub struct Stream {
     raw: Handle,
     events: VecDeque<Event>,
     finished: bool,
-    /// Finished, and nothing is left to do.
-    done: bool,
     // Both are needed until qwen_stream_close has returned; fields go after `drop`.
     cancel: CancelHandle,
     _model: Model,
@@ -161,7 +159,6 @@ impl Stream {
             raw: Handle(raw),
             events: VecDeque::new(),
             finished: false,
-            done: false,
             cancel: cancel.clone(),
             _model: model.clone(),
         })
@@ -247,10 +244,7 @@ impl Stream {
         self.collect()?;
         Ok(match answer {
             Answer::Done => Progress::Worked,
-            Answer::Again => {
-                self.done = self.finished;
-                Progress::Idle
-            }
+            Answer::Again => Progress::Idle,
         })
     }
 
@@ -305,8 +299,7 @@ impl Stream {
             samples_fed: stats.samples_fed,
             samples_repaired: stats.samples_repaired,
             samples_clipped: stats.samples_clipped,
-            // The engine counts up to where speech could still begin; at the end it cannot.
-            samples_done: if self.done { stats.samples_fed } else { stats.samples_done },
+            samples_done: stats.samples_done,
             segments: stats.segments,
             audio_tokens: stats.audio_tokens,
             prompt_tokens: stats.prompt_tokens,
